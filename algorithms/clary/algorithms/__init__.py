@@ -1,0 +1,1 @@
+"""The suite: one folder per algorithm, and the registry that names them."""

@@ -1,0 +1,1 @@
+"""What every algorithm shares: declarations, jobs, channels, codecs, artifacts."""

@@ -1,0 +1,46 @@
+"""Blocks of rows cut anew: into batches of one size, shuffled within a window, shared out among hosts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from clary.toolkit.records import Records
+
+
+def batches(blocks: Iterable[Records], size: int) -> Iterator[Records]:
+    """Batches of ``size`` rows in the order of the blocks; a last short batch is handed out, never dropped."""
+    held: list[Records] = []
+    count = 0
+    for block in blocks:
+        start = 0
+        while count + len(block) - start >= size:
+            stop = start + size - count
+            held.append(block.rows(start, stop))
+            yield Records.join(held)
+            held, count, start = [], 0, stop
+        if start < len(block):
+            held.append(block.rows(start, len(block)))
+            count += len(block) - start
+    if held:
+        yield Records.join(held)
+
+
+def shuffled(blocks: Iterable[Records], rng: np.random.Generator, *, rows: int) -> Iterator[Records]:
+    """The rows in random order within windows of that many, so that memory stays bounded.
+
+    Windows are counted in rows, so the order does not depend on how the data was cut into files or blocks.
+    Where the whole pass fits into one window this is a full shuffle.
+    """
+    for window in batches(blocks, rows):
+        order = rng.permutation(len(window))
+        labels = None if window.labels is None else window.labels[order]
+        yield Records(window.features[order], labels, window.source, window.first_row)
+
+
+def shared_out(parts: Iterable[Records], rank: int, hosts: int) -> Iterator[Records]:
+    """Every ``hosts``-th batch, beginning with that of this rank, so that replicated data is read once in all."""
+    for number, part in enumerate(parts):
+        if number % hosts == rank:
+            yield part

@@ -1,0 +1,1 @@
+"""Data formats, one per module, reader and writer together."""

@@ -1,0 +1,42 @@
+"""Python numbers and float64 arrays to float32, with what does not fit told apart from what does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from clary.toolkit.records import Floats
+
+LARGEST = float(np.finfo(np.float32).max)
+TOO_LARGE = "is too large for a 32-bit float"
+
+_NUMBERS = frozenset((int, float))
+
+
+def row(values: Sequence[Any]) -> Floats | None:
+    """One row of finite Python numbers as an array (1, D); None where any is something else or too large."""
+    if not values or not _NUMBERS.issuperset(map(type, values)):
+        return None
+    if max(values) > LARGEST or min(values) < -LARGEST:
+        return None
+    return np.array([values], np.float32)
+
+
+def matrix(rows: Sequence[Sequence[Any]]) -> Floats | None:
+    """Rows of finite Python numbers as an array (N, D); None where they are ragged or any is something else."""
+    width = len(rows[0])
+    if not width or any(len(each) != width for each in rows):
+        return None
+    if not all(_NUMBERS.issuperset(map(type, each)) for each in rows):
+        return None
+    wide = np.array(rows, np.float64)
+    return narrow(wide) if np.abs(wide).max() <= LARGEST else None
+
+
+def narrow(values: npt.NDArray[Any]) -> Floats:
+    """The values as float32; those beyond its range become infinite."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.ascontiguousarray(values, dtype=np.float32)

@@ -1,0 +1,19 @@
+"""Packages that only some installs have, loaded when a format needs them."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from clary.toolkit.errors import PlatformError
+
+
+def load(module: str, *, purpose: str) -> Any:
+    """The module; PlatformError names the package and the extra to install where it is missing."""
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as missing:
+        package = module.partition(".")[0]
+        if missing.name != package:
+            raise
+        raise PlatformError(f"{purpose} needs the package {package}; pip install 'clary[train]' brings it") from None

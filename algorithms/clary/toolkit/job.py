@@ -1,0 +1,57 @@
+"""All that ``train`` is given: hyperparameters, channels, hosts, log, checkpoints, seed and the stop signal."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from clary.toolkit.artifact import Artifact
+from clary.toolkit.channels import ChannelInput
+from clary.toolkit.checkpoint import Checkpoints
+from clary.toolkit.cluster import Cluster
+from clary.toolkit.errors import UserError
+from clary.toolkit.spec import AlgorithmSpec
+
+HP = TypeVar("HP")
+
+
+class Log:
+    """The platform's interface to people and to metric extraction: one line at a time, flushed at once."""
+
+    def __init__(self, spec: AlgorithmSpec, host: str, write: Callable[[str], None]) -> None:
+        self._spec, self._host, self._write = spec, host, write
+
+    def say(self, sentence: str) -> None:
+        """Print one plain sentence."""
+        self._write(sentence)
+
+    def metric(self, name: str, value: float, **where: Any) -> None:
+        """Report a declared metric; KeyError if the specification does not declare it."""
+        self._write(self._spec.metric(name).render(value, host=self._host, **where))
+
+
+@dataclass
+class Job(Generic[HP]):
+    """One training run as an algorithm sees it; nothing in here is a path or a content type.
+
+    ``stop`` is set when the platform asks for an early end: finish the current step and return the model so
+    far. ``publish`` writes an intermediate model, whole, where the platform picks it up.
+    """
+
+    hyperparameters: HP
+    channels: Mapping[str, ChannelInput]
+    cluster: Cluster
+    log: Log
+    checkpoints: Checkpoints
+    seed: int = 0
+    device: str = "cpu"
+    stop: threading.Event = field(default_factory=threading.Event)
+    publish: Callable[[Artifact], None] = lambda _artifact: None
+
+    def channel(self, name: str) -> ChannelInput:
+        """The channel of that name; UserError if the job has none."""
+        if name not in self.channels:
+            raise UserError(f"channel {name!r} is missing; the job has {', '.join(sorted(self.channels)) or 'none'}")
+        return self.channels[name]

@@ -1,0 +1,100 @@
+"""Passes over a channel for algorithms without gradients: batches, hosts, resume, stop, progress, in one place."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from clary.toolkit.batches import batches, shared_out, shuffled
+from clary.toolkit.checkpoint import Arrays
+from clary.toolkit.job import Job
+from clary.toolkit.records import Records
+
+SHUFFLE_BYTES = 64 << 20  # of dense float32 rows; bounds the memory of the shuffle
+
+
+@dataclass(frozen=True)
+class Step:
+    """One batch on every host; ``records`` is None on a host whose data has run out before the others'."""
+
+    epoch: int
+    number: int
+    records: Records | None
+
+
+@dataclass
+class Passes:
+    """``epochs`` passes over the train channel, the same number of steps on every host.
+
+    ``arrays`` returns what must be saved for the algorithm to go on later; a job that resumes hands what it
+    restored as ``epoch`` and ``step`` and reads on behind it. Rows are shuffled within a window, seeded by
+    job and epoch. After the last step, ``rows`` is the number of rows read by all hosts, and ``stopped`` says
+    whether the platform ended the job early.
+    """
+
+    job: Job[Any]
+    epochs: int
+    batch_size: int
+    width: int
+    arrays: Callable[[], Arrays]
+    epoch: int = 0
+    step: int = 0
+    rows: int = 0
+    stopped: bool = False
+
+    def __iter__(self) -> Iterator[Step]:
+        """Yield the steps; what the body of the loop did is saved before the next one is taken."""
+        self.job.channel("train").passes = self.epoch if self.job.channel("train").mode != "Pipe" else 0
+        while self.epoch < self.epochs and not self.stopped:
+            yield from self._one_pass()
+
+    def _one_pass(self) -> Iterator[Step]:
+        cluster, began, before = self.job.cluster, time.perf_counter(), self.rows
+        number = 0
+        for records in self._supply():
+            number += 1
+            if number <= self.step:  # read again and left alone: this job resumes behind it
+                continue
+            count = 0 if records is None else len(records)
+            asked = [count, self.job.stop.is_set(), cluster.leads and self.job.checkpoints.due]
+            total, stop, save = cluster.sum(np.array(asked, np.int64)).tolist()
+            if stop:
+                self.stopped = True
+                break
+            if not total:
+                break
+            yield Step(self.epoch, number - 1, records)
+            self.step, self.rows = number, self.rows + total
+            if save:
+                self._save()
+        if self.stopped:
+            self._save()
+            self.job.log.say(f"stopping early, after {self.rows} rows of {self.epochs} epochs")
+            return
+        self.epoch, self.step = self.epoch + 1, 0
+        self._report(self.rows - before, time.perf_counter() - began)
+        self._save()
+
+    def _supply(self) -> Iterator[Records | None]:
+        """This host's batches of one pass, then None for as long as other hosts have some."""
+        channel, cluster = self.job.channel("train"), self.job.cluster
+        rng = np.random.default_rng([self.job.seed, self.epoch, cluster.rank if channel.sharded else 0])
+        window = max(self.batch_size, SHUFFLE_BYTES // (4 * self.width))
+        parts = batches(shuffled(channel.records(width=self.width), rng, rows=window), self.batch_size)
+        yield from parts if channel.sharded else shared_out(parts, cluster.rank, cluster.size)
+        while True:
+            yield None
+
+    def _save(self) -> None:
+        if self.job.checkpoints.kept:
+            state = {"epoch": self.epoch, "step": self.step, "rows": self.rows}
+            self.job.checkpoints.save(self.arrays(), state)
+
+    def _report(self, rows: int, seconds: float) -> None:
+        if self.job.cluster.leads:
+            self.job.log.metric("train:progress", 100.0 * self.epoch / self.epochs)
+            self.job.log.metric("train:throughput", rows / max(seconds, 1e-9))

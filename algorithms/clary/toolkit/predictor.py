@@ -1,0 +1,98 @@
+"""What serving asks of an algorithm: load an artifact, decode a body, predict, encode an answer.
+
+An algorithm whose requests are rows of numbers derives from ``TabularPredictor`` and writes ``load`` and
+``predict``; one with requests of its own writes all four.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from clary.toolkit import tabular
+from clary.toolkit.artifact import Artifact
+from clary.toolkit.media import MediaType
+from clary.toolkit.records import Records
+from clary.toolkit.spec import AlgorithmSpec
+
+Request = TypeVar("Request")
+Answer = TypeVar("Answer")
+Columns = dict[str, npt.NDArray[Any]]
+
+
+class Predictor(ABC, Generic[Request, Answer]):
+    """A loaded model. ``predict`` may be called from several threads at once and changes nothing."""
+
+    spec: ClassVar[AlgorithmSpec]
+
+    @classmethod
+    @abstractmethod
+    def load(cls, artifact: Artifact, device: str) -> Predictor[Request, Answer]:
+        """The model that the artifact holds, on that device; UserError if it is not one of this algorithm's."""
+
+    @classmethod
+    def adopt(cls, folder: Path) -> Artifact:
+        """The model in a folder without ``model.json``, made elsewhere; UserError where it is of no known kind."""
+        return Artifact.read(folder)
+
+    @abstractmethod
+    def decode(self, body: bytes, content_type: MediaType) -> Request:
+        """Read a request body; UserError names the record and the reason where it cannot be read."""
+
+    @abstractmethod
+    def predict(self, request: Request) -> Answer:
+        """Answer every record of the request, in order."""
+
+    @abstractmethod
+    def encode(self, answer: Answer, accept: MediaType) -> bytes:
+        """Write the answer in one of the declared response types."""
+
+    @abstractmethod
+    def count(self, request: Request) -> int:
+        """Number of records in the request."""
+
+    @abstractmethod
+    def join(self, requests: Sequence[Request]) -> Request:
+        """One request that holds the records of all, in order, so that they are predicted together."""
+
+    @abstractmethod
+    def split(self, answer: Answer, counts: Sequence[int]) -> list[Answer]:
+        """The answer cut into runs of that many records."""
+
+
+class TabularPredictor(Predictor[Records, Columns]):
+    """A predictor of rows of numbers; an answer is one array for each declared field, N rows long."""
+
+    def decode(self, body: bytes, content_type: MediaType) -> Records:
+        """Read rows in any tabular request type; DataError names the row and the reason."""
+        return self.check(tabular.decode(body, content_type))
+
+    @abstractmethod
+    def check(self, records: Records) -> Records:
+        """These records if the model can score them (their width, above all); DataError otherwise."""
+
+    def encode(self, answer: Columns, accept: MediaType) -> bytes:
+        """Write the columns in one of the tabular response types."""
+        return tabular.encode(answer, accept, json_key=self.spec.payloads.json_key)
+
+    def count(self, request: Records) -> int:
+        """Number of rows."""
+        return len(request)
+
+    def join(self, requests: Sequence[Records]) -> Records:
+        """All rows, in order."""
+        return Records.join(requests)
+
+    def split(self, answer: Columns, counts: Sequence[int]) -> list[Columns]:
+        """The columns cut into runs of that many rows."""
+        ends = np.cumsum(counts).tolist()
+        starts = [0, *ends[:-1]]
+        return [
+            {name: column[start:end] for name, column in answer.items()}
+            for start, end in zip(starts, ends, strict=True)
+        ]

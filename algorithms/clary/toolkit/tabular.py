@@ -1,0 +1,1 @@
+"""Rows of numbers in every format of the contract: which codec reads or writes which media type."""

@@ -1,0 +1,1 @@
+"""The train and serve contract of the containers."""

@@ -1,0 +1,186 @@
+"""The ``train`` program: from the files under ``/opt/ml`` to a model there, or to a reason why there is none."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from clary.algorithms import registry
+from clary.container import configuration, failure
+from clary.container.layout import Layout
+from clary.toolkit.errors import UserError
+from clary.toolkit.spec import AlgorithmSpec, HyperparameterSet
+
+MAX_SEED = 2**31 - 1
+
+
+def main(arguments: list[str]) -> int:
+    """Train; 0 when a model was written, 1 with a failure file otherwise."""
+    options = _options(arguments)
+    layout = Layout(options.root) if options.root else Layout.from_environment()
+    stop = threading.Event()
+    _listen(stop)
+    layout.failure.unlink(missing_ok=True)
+    try:
+        _run(layout, options.algorithm, stop)
+    except Exception as error:
+        text = failure.reason(error)
+        if text.startswith("AlgorithmError"):
+            traceback.print_exc()
+        _write(f"Customer Error: {error}" if isinstance(error, UserError) else text, level="ERROR")
+        failure.write(layout, text)
+        return 1
+    return 0
+
+
+def _options(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="train", description="Train one algorithm by the container contract.")
+    parser.add_argument("--root", type=Path, help="folder laid out like /opt/ml; CLARY_ROOT otherwise")
+    parser.add_argument(
+        "--algorithm", default=os.environ.get("CLARY_ALGORITHM", ""), help="CLARY_ALGORITHM otherwise"
+    )
+    return parser.parse_args(arguments)
+
+
+def _listen(stop: threading.Event) -> None:
+    def asked(_signal: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, asked)
+    signal.signal(signal.SIGINT, asked)
+
+
+def _run(layout: Layout, name: str, stop: threading.Event) -> None:
+    if not name:
+        raise UserError("no algorithm is named; set CLARY_ALGORITHM or give --algorithm")
+    spec = registry.spec(name)
+    given = configuration.hyperparameters(layout)
+    _announce(layout, spec, given)
+    values = spec.parse(given)
+    _write(f"Final configuration: {json.dumps({**values.spell(), **_set_aside(spec, given)})}")
+    settings = configuration.channels(layout, spec)
+    hosts = configuration.resources(layout)
+    if len(hosts.hosts) > 1 and not spec.capabilities.hosts:
+        raise UserError(f"{spec.title} trains on one host; the job has {len(hosts.hosts)}")
+    _train(layout, spec, values, settings, hosts, stop)
+
+
+def _train(
+    layout: Layout,
+    spec: AlgorithmSpec,
+    values: HyperparameterSet,
+    settings: dict[str, configuration.ChannelSettings],
+    hosts: configuration.Resources,
+    stop: threading.Event,
+) -> None:
+    # Loaded once the request is known to be sound: a refusal needs no numerical library.
+    from clary.toolkit.checkpoint import Checkpoints
+    from clary.toolkit.cluster import Cluster
+    from clary.toolkit.job import Job, Log
+
+    train = registry.trainer(spec.name)
+    seed = _seed()
+    began = time.time()
+    cluster = Cluster(hosts.hosts, hosts.current, rendezvous=_rendezvous())
+    try:
+        identity = {"algorithm": spec.name, "seed": str(seed), "hosts": str(cluster.size), **values.spell()}
+        kept = layout.checkpoints if layout.checkpoints.is_dir() else None
+        job: Job[Any] = Job(
+            hyperparameters=values,
+            channels=_inputs(layout, settings, stop, cluster.size),
+            cluster=cluster,
+            log=Log(spec, hosts.current, _write),
+            checkpoints=Checkpoints(kept if spec.capabilities.resumes else None, identity, rank=cluster.rank),
+            seed=seed,
+            stop=stop,
+            publish=lambda artifact: artifact.write(layout.model) if cluster.leads else None,
+        )
+        artifact = train(job)
+        if cluster.leads:
+            artifact.write(layout.model)
+    finally:
+        cluster.close()
+    _summary(spec, hosts.current, began)
+
+
+def _inputs(
+    layout: Layout, settings: dict[str, configuration.ChannelSettings], stop: threading.Event, hosts: int
+) -> dict[str, Any]:
+    from clary.toolkit.channels import ChannelInput
+
+    return {
+        name: ChannelInput(
+            name=name,
+            place=layout.data / name,
+            content_type=each.content_type,
+            mode=each.mode,
+            sharded=each.sharded,
+            wrapped=each.wrapped,
+            may_be_empty=each.sharded and hosts > 1,
+            stop=stop,
+        )
+        for name, each in settings.items()
+    }
+
+
+def _announce(layout: Layout, spec: AlgorithmSpec, given: dict[str, Any]) -> None:
+    defaults = {
+        name: each.spell(each.default)
+        for name, each in spec.hyperparameters.parameters().items()
+        if each.default is not None
+    }
+    _write(
+        f"Reading default configuration from clary/algorithms/{spec.name}/default-input.json: {json.dumps(defaults)}"
+    )
+    _write(f"Merging with provided configuration from {layout.hyperparameters}: {json.dumps(given)}")
+
+
+def _set_aside(spec: AlgorithmSpec, given: dict[str, Any]) -> dict[str, Any]:
+    """The platform's own keys, which the final configuration shows although they change nothing."""
+    declared = spec.hyperparameters.parameters()
+    return {name: value for name, value in given.items() if name not in declared}
+
+
+def _summary(spec: AlgorithmSpec, host: str, began: float) -> None:
+    """The closing ``#metrics`` line, which has no prefix; times inside are milliseconds."""
+    ended = time.time()
+    spent = (ended - began) * 1000
+    line = {
+        "StartTime": began,
+        "EndTime": ended,
+        "Dimensions": {"Algorithm": spec.class_name, "Host": host, "Operation": "training"},
+        "Metrics": {"totaltime": {"sum": spent, "count": 1, "min": spent, "max": spent}},
+    }
+    sys.stdout.write(f"#metrics {json.dumps(line)}\n")
+
+
+def _seed() -> int:
+    text = os.environ.get("CLARY_SEED", "").strip() or "0"
+    if not text.isdecimal() or int(text) > MAX_SEED:
+        raise UserError(f"CLARY_SEED must be an integer from 0 to {MAX_SEED}; got {text!r}")
+    return int(text)
+
+
+def _rendezvous() -> tuple[str, int] | None:
+    text = os.environ.get("CLARY_RENDEZVOUS", "").strip()
+    if not text:
+        return None
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal():
+        raise UserError(f"CLARY_RENDEZVOUS must be host:port; got {text!r}")
+    return host, int(port)
+
+
+def _write(text: str, level: str = "INFO") -> None:
+    """Print one line in the platform's form; the parts of a text with several lines stay one log event."""
+    stamp = time.strftime("%m/%d/%Y %H:%M:%S")
+    sys.stdout.write(f"[{stamp} {level} {threading.get_ident()}] {' '.join(text.splitlines())}\n")

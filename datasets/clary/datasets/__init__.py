@@ -1,0 +1,1 @@
+"""Samples and generators that need no network."""
