@@ -9,16 +9,17 @@ import json
 import os
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path, PurePosixPath
-from typing import Any
-
-import numpy.typing as npt
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import TYPE_CHECKING, Any
 
 from clary.toolkit.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 FORMAT = 1
 MANIFEST = "model.json"
@@ -81,19 +82,19 @@ class Artifact:
         try:
             manifest = json.loads(path.read_bytes())
             format_, algorithm = manifest["format"], manifest["algorithm"]
-            hyperparameters, schema = manifest["hyperparameters"], manifest["schema"]
+            hyperparameters, schema = dict(manifest["hyperparameters"]), dict(manifest["schema"])
             names, shapes = list(manifest["files"]), dict(manifest["tensors"])
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"{path} cannot be read as a model manifest: {error!r}") from error
         if format_ != FORMAT:
             raise UserError(f"{path} has format {format_!r}; this version reads format {FORMAT}")
-        strangers = [name for name in names if not isinstance(name, str) or name != PurePosixPath(name).name]
+        strangers = [name for name in names if not _is_plain(name)]
         if strangers:
             raise UserError(f"{path} names a file outside the model folder: {strangers[0]!r}")
         try:
             tensors = load((folder / TENSORS).read_bytes()) if shapes else {}
             files = {name: (folder / name).read_bytes() for name in names}
-        except (OSError, SafetensorError) as error:
+        except (OSError, SafetensorError, ValueError, KeyError) as error:  # KeyError: a type that NumPy does not have
             raise UserError(f"the model in {folder} is incomplete or damaged: {error}") from error
         for name, shape in shapes.items():
             if name not in tensors or list(tensors[name].shape) != shape:
@@ -101,8 +102,18 @@ class Artifact:
         return cls(algorithm, hyperparameters, schema, tensors, files)
 
 
+def _is_plain(name: object) -> bool:
+    """Whether this is the name of a file right in the folder, on any system."""
+    if not isinstance(name, str) or name in ("", ".", ".."):
+        return False
+    return name == PurePosixPath(name).name == PureWindowsPath(name).name
+
+
 def package_version() -> str:
     """The installed version of this package, or ``unknown`` from a bare source tree."""
+    # Imported here because reading metadata loads a mail parser, which every user of this module would pay for.
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version("clary")
     except PackageNotFoundError:
@@ -160,7 +171,10 @@ def unpack(archive: Path, folder: Path) -> None:
                 with target.open("wb") as stream:
                     while chunk := source.read(1 << 20):
                         stream.write(chunk)
-    except (tarfile.TarError, EOFError, OSError) as error:
+            # The checksum stands behind the archive's last block; reading on to the end compares it.
+            while tar.fileobj is not None and tar.fileobj.read(1 << 20):
+                pass
+    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
         raise UserError(f"{archive} cannot be unpacked as a model archive: {error}") from error
 
 

@@ -55,7 +55,7 @@ class ChannelInput:
         from clary.toolkit.codecs import recordio
 
         for name, stream in raw:
-            for index, payload in enumerate(recordio.frames(stream, source=name), 1):
+            for index, payload in enumerate(recordio.read(stream, source=name), 1):
                 yield f"{name}, object {index}", io.BytesIO(payload)
 
     def records(self, *, width: int | None = None) -> Iterator[Records]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 
 CSV = "text/csv"
 LIBSVM = "text/libsvm"
@@ -28,3 +29,21 @@ class MediaType:
 
     def __str__(self) -> str:
         return "; ".join([self.name, *(f"{key}={value}" for key, value in self.parameters.items())])
+
+
+_SUFFIXES = {
+    ".csv": CSV,
+    ".libsvm": LIBSVM,
+    ".svm": LIBSVM,
+    ".pbr": RECORDIO_PROTOBUF,
+    ".rec": RECORDIO_PROTOBUF,
+    ".recordio": RECORDIO_PROTOBUF,
+    ".data": RECORDIO_PROTOBUF,
+    ".jsonl": JSON_LINES,
+    ".parquet": PARQUET,
+}
+
+
+def of_file(name: str) -> str | None:
+    """The type of rows that a file's name tells, ``.gz`` set aside; None if it tells none."""
+    return _SUFFIXES.get(PurePosixPath(name.lower().removesuffix(".gz")).suffix)

@@ -62,7 +62,8 @@ class Passes:
             count = 0 if records is None else len(records)
             asked = [count, self.job.stop.is_set(), cluster.leads and self.job.checkpoints.due]
             total, stop, save = cluster.sum(np.array(asked, np.int64)).tolist()
-            if stop:
+            # A job that is stopped before its first batch still takes that one, so that there is a model to leave.
+            if stop and (self.rows or not total):
                 self.stopped = True
                 break
             if not total:

@@ -631,13 +631,17 @@ class Payloads:
 
 @dataclass(frozen=True, kw_only=True)
 class Capabilities:
-    """What the algorithm can do on the platform; the exam and the images read this."""
+    """What the algorithm can do on the platform; the exam and the images read this.
+
+    ``deterministic``: the same seed gives the same model; ``random``: another seed gives another one.
+    """
 
     gpu: bool = False
     hosts: bool = False
     resumes: bool = False
     incremental: bool = False
     deterministic: bool = True
+    random: bool = True
     supervised: bool = False
 
 

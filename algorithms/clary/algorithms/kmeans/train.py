@@ -10,7 +10,7 @@ from clary.toolkit.artifact import Artifact
 from clary.toolkit.batches import batches, shared_out
 from clary.toolkit.checkpoint import Arrays
 from clary.toolkit.codecs import mxnet_ndarray
-from clary.toolkit.errors import DataError
+from clary.toolkit.errors import DataError, UserError
 from clary.toolkit.job import Job
 from clary.toolkit.passes import Passes
 from clary.toolkit.records import Records
@@ -30,7 +30,9 @@ def train(job: Job[Hyperparameters]) -> Artifact:
     artifact = _artifact(hp, found.centers_KD)
     if job.cluster.leads:
         job.log.metric("train:msd", found.loss)
-    if "test" in job.channels and not job.stop.is_set():
+    # The signal may have reached one host and not yet another; all must go the same way.
+    stopped = job.cluster.sum(np.array([job.stop.is_set()], np.int64)).any()
+    if "test" in job.channels and not stopped:
         _score(job, found.centers_KD)
     return artifact
 
@@ -59,6 +61,8 @@ def _stream(job: Job[Hyperparameters]) -> Stream:
             both = job.cluster.sum(np.concatenate([sums_KD, counts_K[:, None]], axis=1))
             sums_KD, counts_K = both[:, :-1], both[:, -1]
         stream.follow(sums_KD, counts_K, hp.half_life_time_size)
+    if stream is None and passes.stopped:
+        raise UserError("the job was stopped before it had a batch of rows to learn from, so it leaves no model")
     if stream is None:
         raise DataError("there is no row to cluster", source="channel train")
     job.log.say(f"processed a total of {passes.rows} examples")

@@ -84,9 +84,10 @@ def decode(body: bytes, *, label_size: int = 0, source: str = "", missing: bool 
 
 def _quick(body: bytes) -> Floats | None:
     """Rows of numbers as JSON spells them; None for anything else, such as quotes, ``.5`` or no row at all."""
-    if body.translate(None, _PLAIN):
+    text = body.replace(b"\r\n", b"\n") if b"\r" in body else body
+    if text.translate(None, _PLAIN):
         return None
-    text = body.removesuffix(b"\n")
+    text = text.removesuffix(b"\n")
     try:
         if b"\n" in text:
             return floats.matrix(orjson.loads(b"[[" + text.replace(b"\n", b"],[") + b"]]"))
@@ -121,12 +122,11 @@ def write(stream: BinaryIO, records: Records) -> None:
 
 def encode(columns: Mapping[str, npt.NDArray[Any]]) -> bytes:
     """The answer as rows: values joined by commas, a vector's values as further columns, a newline after each."""
-    parts = [np.asarray(column, np.float32).reshape(len(column), -1) for column in columns.values()]
-    cells = parts[0] if len(parts) == 1 else np.hstack(parts)
-    return _text(np.ascontiguousarray(cells), nothing=b"nan") if cells.size else b""
+    cells = np.column_stack([np.asarray(column, np.float32) for column in columns.values()])
+    return _text(cells, nothing=b"nan") if len(cells) else b""
 
 
 def _text(cells: Floats, *, nothing: bytes) -> bytes:
     # The JSON writer prints the shortest digits that read back as the same float32, and null for NaN.
-    rows = orjson.dumps(cells, option=orjson.OPT_SERIALIZE_NUMPY)[2:-2]
+    rows = orjson.dumps(np.ascontiguousarray(cells), option=orjson.OPT_SERIALIZE_NUMPY)[2:-2]
     return rows.replace(b"],[", b"\n").replace(b"null", nothing) + b"\n"

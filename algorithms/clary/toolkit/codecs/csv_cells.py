@@ -22,6 +22,7 @@ from clary.toolkit.records import Floats
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _NAN = re.compile(r"[+-]?nan", re.IGNORECASE)
 _INFINITE = re.compile(r"[+-]?inf(?:inity)?", re.IGNORECASE)
+_AFTER_QUOTE = re.compile(r'"[ \t]+(?=,|$)')
 _SHOWN = 40
 
 
@@ -72,7 +73,7 @@ def split(line: bytes, *, source: str, row: int) -> list[str]:
     if '"' not in text:
         return [cell.strip(" \t") for cell in text.split(",")]
     try:
-        (cells,) = csv.reader([text], strict=True, skipinitialspace=True)
+        (cells,) = csv.reader([_AFTER_QUOTE.sub('"', text)], strict=True, skipinitialspace=True)
     except csv.Error:
         raise DataError('the quotes do not match; a quoted number is "1.5"', source=source, row=row) from None
     return [cell.strip(" \t") for cell in cells]
@@ -91,6 +92,8 @@ def runs(data: bytes, first_row: int, layout: Layout, *, header: bool) -> Iterat
         elif held:
             yield row - len(held), floats.narrow(np.array(held, np.float64))
             held = []
+    if held:
+        yield row - len(held) + 1, floats.narrow(np.array(held, np.float64))
 
 
 def _numbers(cells: list[str], row: int, layout: Layout, *, header: bool) -> list[float]:
@@ -106,17 +109,22 @@ def _numbers(cells: list[str], row: int, layout: Layout, *, header: bool) -> lis
 def _number(cell: str, row: int, column: int, layout: Layout) -> float:
     if NUMBER.fullmatch(cell):
         value = float(cell)
-        if math.isinf(value) or math.isinf(floats.narrow(np.array(value))):
-            _refuse(f"{_shown(cell)} {floats.TOO_LARGE}", row, column, layout)
-        return value
-    if layout.missing and column > layout.labels and (not cell or _NAN.fullmatch(cell)):
+        if floats.fits(value):
+            return value
+        reason = f"{_shown(cell)} {floats.TOO_LARGE}"
+    elif layout.missing and column > layout.labels and (not cell or _NAN.fullmatch(cell)):
         return math.nan
-    kind = "label" if column <= layout.labels else "feature"
-    if not cell:
-        _refuse(f"the cell is empty; every {kind} must be a number", row, column, layout)
-    if _NAN.fullmatch(cell) or _INFINITE.fullmatch(cell):
-        _refuse(f"found {_shown(cell)}; every {kind} must be a finite number", row, column, layout)
-    _refuse(f"found {_shown(cell)}, which is not a number", row, column, layout)
+    elif not cell:
+        reason = f"the cell is empty; every {_kind(column, layout)} must be a number"
+    elif _is_text(cell):
+        reason = f"found {_shown(cell)}, which is not a number"
+    else:
+        reason = f"found {_shown(cell)}; every {_kind(column, layout)} must be a finite number"
+    raise DataError(reason, source=layout.source, row=row, column=column)
+
+
+def _kind(column: int, layout: Layout) -> str:
+    return "label" if column <= layout.labels else "feature"
 
 
 def _is_text(cell: str) -> bool:
@@ -125,15 +133,7 @@ def _is_text(cell: str) -> bool:
 
 def _refuse_header(cells: list[str], row: int, layout: Layout) -> NoReturn:
     column, cell = next((at, cell) for at, cell in enumerate(cells, 1) if _is_text(cell))
-    _refuse(
-        f"found {_shown(cell)}, which is not a number; this looks like a header row, and the data must have none",
-        row,
-        column,
-        layout,
-    )
-
-
-def _refuse(reason: str, row: int, column: int, layout: Layout) -> NoReturn:
+    reason = f"found {_shown(cell)}, which is not a number; this looks like a header row, and the data must have none"
     raise DataError(reason, source=layout.source, row=row, column=column)
 
 

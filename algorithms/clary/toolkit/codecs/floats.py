@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,8 @@ import numpy.typing as npt
 
 from clary.toolkit.records import Floats
 
-LARGEST = float(np.finfo(np.float32).max)
+# The largest number that still rounds to a finite float32; from 2**128 - 2**103 on it is infinity.
+LARGEST = math.nextafter(2.0**128 - 2.0**103, 0)
 TOO_LARGE = "is too large for a 32-bit float"
 
 _NUMBERS = frozenset((int, float))
@@ -34,6 +36,11 @@ def matrix(rows: Sequence[Sequence[Any]]) -> Floats | None:
         return None
     wide = np.array(rows, np.float64)
     return narrow(wide) if np.abs(wide).max() <= LARGEST else None
+
+
+def fits(value: float) -> bool:
+    """Whether the number is finite as float32 too."""
+    return -LARGEST <= value <= LARGEST
 
 
 def narrow(values: npt.NDArray[Any]) -> Floats:
