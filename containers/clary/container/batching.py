@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from clary.toolkit.errors import UserError
@@ -27,97 +29,97 @@ _LOG = logging.getLogger("clary.serve")
 
 @dataclass(slots=True)
 class Call:
-    """A request body, its type, the type of its answer, and where the outcome is awaited."""
+    """A request body, its type, the type of its answer, and where the outcome is awaited; numbered as they arrive."""
 
     body: bytes
     content_type: MediaType
     accept: MediaType
     outcome: asyncio.Future[Outcome]
+    number: int
 
 
 class Batcher:
     """Puts the calls of one model together and runs them on the event loop or, if they take long, off it.
 
     How long a batch takes is learned for each size: the first of a size, and every one that is expected to be
-    slow, runs in the executor, at most ``threads`` at a time.
+    slow, runs in the executor, at most ``threads`` at a time, and so does a large body, alone.
     """
 
     def __init__(self, predictor: Predictor[Any, Any], executor: Executor, threads: int) -> None:
         self._predictor, self._executor, self._free = predictor, executor, threads
-        self._waiting: list[Call] = []
+        self._small: deque[Call] = deque()
+        self._large: deque[Call] = deque()
         self._scheduled = False
         self._seconds: dict[int, float] = {}
+        self._arrived = 0
         self.running = 0
 
     def submit(self, body: bytes, content_type: MediaType, accept: MediaType) -> asyncio.Future[Outcome]:
         """A future of the encoded answer, or of the error that takes its place; call it on the event loop."""
         loop = asyncio.get_running_loop()
-        call = Call(body, content_type, accept, loop.create_future())
+        self._arrived += 1
+        call = Call(body, content_type, accept, loop.create_future(), self._arrived)
         self.running += 1
-        self._waiting.append(call)
+        (self._small if len(body) <= LARGE else self._large).append(call)
+        self._schedule(loop)
+        return call.outcome
+
+    def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
         if not self._scheduled:
             self._scheduled = True
             loop.call_soon(self._flush, loop)
-        return call.outcome
 
     def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
         self._scheduled = False
-        calls = self._next()
-        size = sum(len(call.body) for call in calls)
-        if self._seconds.get(size.bit_length(), QUICK) < QUICK and size <= LARGE:
-            self._finish(calls, *self._timed(calls))
-        elif self._free:
+        small = self._together()
+        quick = bool(small) and self._seconds.get(_size_class(small), QUICK) < QUICK
+        if quick:
+            self._finish(small, *self._timed(small))
+            small = []
+        while self._free and (calls := self._oldest(small)):
             self._free -= 1
             work = loop.run_in_executor(self._executor, self._timed, calls)
-            work.add_done_callback(lambda done: self._freed(loop, calls, done))
-        else:
-            self._waiting[:0] = calls
-            return
-        if self._waiting:
-            self._scheduled = True
-            loop.call_soon(self._flush, loop)
+            work.add_done_callback(partial(self._freed, loop, calls))
+            small = [] if calls is small else small
+        self._small.extendleft(reversed(small))
+        if quick and self._small:
+            self._schedule(loop)
 
-    def _next(self) -> list[Call]:
-        """The next calls to answer together: small ones in a row, or one large one."""
-        calls = self._waiting[:MOST_TOGETHER]
-        size = 0
-        for index, call in enumerate(calls):
-            size += len(call.body)
-            if size > LARGE:
-                calls = calls[: max(1, index)]
-                break
-        del self._waiting[: len(calls)]
-        return calls
+    def _together(self) -> list[Call]:
+        """The small calls that are to be answered next, taken out of those that wait."""
+        return [self._small.popleft() for _ in range(min(len(self._small), MOST_TOGETHER))]
+
+    def _oldest(self, small: list[Call]) -> list[Call]:
+        """What has waited longest for a thread: these small calls, or one large one."""
+        if self._large and (not small or self._large[0].number < small[0].number):
+            return [self._large.popleft()]
+        return small
 
     def _freed(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        calls: Sequence[Call],
-        done: asyncio.Future[tuple[Sequence[Outcome], float]],
+        self, loop: asyncio.AbstractEventLoop, calls: list[Call], done: asyncio.Future[tuple[list[Outcome], float]]
     ) -> None:
         self._free += 1
         self._finish(calls, *done.result())
-        if self._waiting and not self._scheduled:
-            self._scheduled = True
-            loop.call_soon(self._flush, loop)
+        if self._small or self._large:
+            self._schedule(loop)
 
-    def _finish(self, calls: Sequence[Call], outcomes: Sequence[Outcome], seconds: float) -> None:
+    def _finish(self, calls: list[Call], outcomes: list[Outcome], seconds: float) -> None:
         self.running -= len(calls)
-        bucket = sum(len(call.body) for call in calls).bit_length()
-        known = self._seconds.get(bucket, seconds)
+        size = _size_class(calls)
+        known = self._seconds.get(size, seconds)
         # Believe a faster time at once and a slower one by and by: a slow one may have waited for its turn.
-        self._seconds[bucket] = seconds if seconds < known else known + (seconds - known) / 8
+        self._seconds[size] = seconds if seconds < known else known + (seconds - known) / 8
         for call, outcome in zip(calls, outcomes, strict=True):
             if not call.outcome.done():
                 call.outcome.set_result(outcome)
 
-    def _timed(self, calls: Sequence[Call]) -> tuple[Sequence[Outcome], float]:
+    def _timed(self, calls: list[Call]) -> tuple[list[Outcome], float]:
         started = time.perf_counter()
         outcomes = answer(self._predictor, calls)
         return outcomes, time.perf_counter() - started
 
 
-def answer(predictor: Predictor[Any, Any], calls: Sequence[Call]) -> Sequence[Outcome]:
+def answer(predictor: Predictor[Any, Any], calls: Sequence[Call]) -> list[Outcome]:
     """The outcome of each call, predicted together; a call that cannot be read does not touch its neighbors.
 
     Where the joint prediction fails, each call is predicted alone, so that only the one at fault fails.
@@ -127,34 +129,38 @@ def answer(predictor: Predictor[Any, Any], calls: Sequence[Call]) -> Sequence[Ou
     outcomes: list[Any] = [_attempt(predictor.decode, call.body, call.content_type) for call in calls]
     good = [index for index, request in enumerate(outcomes) if not isinstance(request, Exception)]
     try:
-        requests = [outcomes[index] for index in good]
-        joined = predictor.predict(predictor.join(requests)) if requests else None
-        answers = predictor.split(joined, [predictor.count(request) for request in requests]) if requests else []
+        for index, each in zip(good, _predict(predictor, [outcomes[index] for index in good]), strict=True):
+            outcomes[index] = _attempt(predictor.encode, each, calls[index].accept)
     except Exception:
         return [_alone(predictor, call) for call in calls]
-    for index, each in zip(good, answers, strict=True):
-        outcomes[index] = _attempt(predictor.encode, each, calls[index].accept)
     return outcomes
 
 
+def _predict(predictor: Predictor[Any, Any], requests: list[Any]) -> list[Any]:
+    if not requests:
+        return []
+    return predictor.split(predictor.predict(predictor.join(requests)), [predictor.count(each) for each in requests])
+
+
 def _alone(predictor: Predictor[Any, Any], call: Call) -> Outcome:
-    try:
-        request = predictor.decode(call.body, call.content_type)
-        return predictor.encode(predictor.predict(request), call.accept)
-    except Exception as error:
-        return _told(error)
+    outcome: Outcome = _attempt(_whole, predictor, call)
+    return outcome
 
 
-def _attempt(step: Any, *arguments: Any) -> Any:
-    """What the step returns, or the error that it raises."""
+def _whole(predictor: Predictor[Any, Any], call: Call) -> bytes:
+    return predictor.encode(predictor.predict(predictor.decode(call.body, call.content_type)), call.accept)
+
+
+def _attempt(step: Callable[..., Any], *arguments: Any) -> Any:
+    """What the step returns, or the error that it raises; one that is not the request's fault is logged."""
     try:
         return step(*arguments)
     except Exception as error:
-        return _told(error)
+        if not isinstance(error, UserError):
+            _LOG.exception("a request failed")
+        return error
 
 
-def _told(error: Exception) -> Exception:
-    """The error; one that is no fault of the request's has its traceback in the log."""
-    if not isinstance(error, UserError):
-        _LOG.exception("a request failed", exc_info=error)
-    return error
+def _size_class(calls: Sequence[Call]) -> int:
+    """Calls whose bodies add up to less than twice as many bytes are expected to take about as long."""
+    return sum(len(call.body) for call in calls).bit_length()

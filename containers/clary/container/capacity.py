@@ -11,29 +11,31 @@ class Capacity:
     Used from the event loop alone, hence without locks.
     """
 
+    __slots__ = ("_most_bytes", "_most_requests", "bytes", "requests")
+
     def __init__(self, requests: int, size: int) -> None:
         self._most_requests, self._most_bytes = requests, size
         self.requests = 0
         self.bytes = 0
 
-    def enter(self, length: int) -> None:
-        """Take a place for a request that announces that many bytes; Refusal with 503 where there is none.
-
-        A place is given back with ``leave`` and the number of bytes that were really held.
-        """
+    def enter(self, size: int) -> None:
+        """Take a place, and room for that many bytes; HttpError with 503 where there is none."""
         if self.requests >= self._most_requests:
-            raise busy(f"the server is answering {self.requests} requests, as many as it takes; try again")
-        if self.bytes + length > self._most_bytes:
-            raise busy(f"the server holds {self.bytes} bytes of requests and takes {self._most_bytes}; try again")
+            raise busy(f"the server is answering {self.requests} requests, as many as it takes at once; try again")
+        self.hold(size)
         self.requests += 1
 
-    def hold(self, length: int) -> None:
-        """Count bytes of a body that arrived; Refusal with 503 where they are too many."""
-        if self.bytes + length > self._most_bytes:
-            raise busy(f"the server holds {self.bytes} bytes of requests and takes {self._most_bytes}; try again")
-        self.bytes += length
+    def hold(self, size: int) -> None:
+        """Take room for further bytes; HttpError with 503 where there is none."""
+        if self.bytes + size > self._most_bytes:
+            raise busy(f"the server holds {self.bytes} of the {self._most_bytes} bytes that it takes; try again")
+        self.bytes += size
 
-    def leave(self, held: int) -> None:
-        """Give back a place and the bytes that its request held."""
+    def release(self, size: int) -> None:
+        """Give room for bytes back."""
+        self.bytes -= size
+
+    def leave(self, size: int) -> None:
+        """Give the place back, and room for all the bytes that were taken with it."""
         self.requests -= 1
-        self.bytes -= held
+        self.bytes -= size

@@ -6,12 +6,12 @@ from concurrent.futures import Executor
 from typing import Any, NamedTuple
 
 from clary.container import negotiation
-from clary.container.batching import Batcher
+from clary.container.batching import Batcher, Outcome
 from clary.container.capacity import Capacity
-from clary.container.responses import Header, Receive, Refusal, Scope, Send, refuse
+from clary.container.responses import Header, HttpError, Message, Receive, Scope, Send, refuse
 from clary.container.serve_settings import ServeSettings
 from clary.toolkit import media
-from clary.toolkit.errors import TooLargeError, UnsupportedMediaError, UserError
+from clary.toolkit.errors import ClaryError, TooLargeError, UnsupportedMediaError, UserError
 from clary.toolkit.media import MediaType
 from clary.toolkit.predictor import Predictor
 
@@ -19,6 +19,10 @@ ATTRIBUTES = b"x-amzn-sagemaker-custom-attributes"
 LONGEST_ATTRIBUTES = 1024
 _MOST_PLANS = 256
 _LINES = (media.CSV, media.JSON_LINES)
+
+
+class _GoneError(Exception):
+    """The client closed its connection before its request was complete."""
 
 
 class _Plan(NamedTuple):
@@ -37,7 +41,8 @@ class Endpoint:
         self, predictor: Predictor[Any, Any], settings: ServeSettings, capacity: Capacity, executor: Executor
     ) -> None:
         self._payloads = predictor.spec.payloads
-        self._settings, self._capacity = settings, capacity
+        self._limit, self._batch = settings.payload_limit, settings.batch
+        self._capacity = capacity
         self._batcher = Batcher(predictor, executor, settings.executor_threads)
         self._plans: dict[tuple[bytes, bytes], _Plan] = {}
 
@@ -48,34 +53,107 @@ class Endpoint:
 
     async def invoke(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; every failure is a JSON error with its status."""
-        content_type = accept = encoding = b""
-        attributes: bytes | None = None
-        length = 0
+        content_type = accept = encoding = attributes = b""
+        held = 0
         for name, value in scope["headers"]:
             if name == b"content-type":
                 content_type = value
             elif name == b"content-length":
-                length = int(value)
+                held = int(value)
             elif name == b"accept":
                 accept = accept + b"," + value if accept else value
             elif name == ATTRIBUTES:
                 attributes = value
             elif name == b"content-encoding":
                 encoding = value
-        held = 0
         try:
-            self._capacity.enter(length)
-        except Refusal as refusal:
-            await refuse(send, refusal)
+            if held > self._limit:
+                raise self._too_large(held)
+            self._capacity.enter(held)
+        except (ClaryError, HttpError) as error:
+            await refuse(send, HttpError.of(error))
             return
+        outcome: Outcome
         try:
             plan = self._plans.get((content_type, accept)) or self._plan(content_type, accept)
-            if length > self._settings.payload_limit or encoding or attributes is not None:
-                self._check(length, encoding, attributes)
+            headers = [plan.header, *_passed_on(attributes)] if attributes else [plan.header]
+            if encoding:
+                _expect_plain(encoding)
             message = await receive()
-            body = message.get("body")
-            if body is None:
-                return
-            ...
+            body = message.get("body", b"")
+            if not held or not body or message.get("more_body"):
+                body = await self._rest(message, receive, announced=held)
+                held = held or len(body)
+            outcome = await self._batcher.submit(body, plan.content_type, plan.accept)
+        except (ClaryError, HttpError) as error:
+            outcome = error
+        except _GoneError:
+            return
         finally:
             self._capacity.leave(held)
+        if not isinstance(outcome, bytes):
+            await refuse(send, HttpError.of(outcome))
+            return
+        if plan.ends_line and not outcome.endswith(b"\n"):
+            outcome += b"\n"
+        headers.append((b"content-length", b"%d" % len(outcome)))
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": outcome})
+
+    async def _rest(self, message: Message, receive: Receive, *, announced: int) -> bytes:
+        """The whole body that begins with the message. One of unknown length is counted as it comes."""
+        parts, size, counted = [], 0, 0
+        try:
+            while True:
+                if message["type"] != "http.request":
+                    raise _GoneError
+                parts.append(message.get("body", b""))
+                size += len(parts[-1])
+                if size > self._limit:
+                    raise self._too_large(size)
+                if not announced:
+                    self._capacity.hold(len(parts[-1]))
+                    counted = size
+                if not message.get("more_body"):
+                    break
+                message = await receive()
+            if not size:
+                raise UserError("the request has no body; send one record or more")
+        except BaseException:
+            self._capacity.release(counted)
+            raise
+        return b"".join(parts)
+
+    def _too_large(self, size: int) -> TooLargeError:
+        return TooLargeError(
+            f"the body has at least {size} bytes; the limit is {self._limit}: send fewer records at a time"
+        )
+
+    def _plan(self, content_type: bytes, accept: bytes) -> _Plan:
+        payloads = self._payloads
+        asked = negotiation.request_type(content_type.decode("latin-1"), payloads.requests)
+        given = negotiation.response_type(accept.decode("latin-1"), payloads.responses)
+        ends_line = self._batch and given.name in _LINES
+        plan = _Plan(asked, given, (b"content-type", given.name.encode()), ends_line)
+        # Clients send a handful of different pairs; whoever makes up new ones must not fill the memory.
+        if len(self._plans) >= _MOST_PLANS:
+            self._plans.clear()
+        self._plans[content_type, accept] = plan
+        return plan
+
+
+def _passed_on(attributes: bytes) -> tuple[Header, ...]:
+    """The header that hands the caller's custom attributes back; UserError where they break the contract."""
+    if len(attributes) > LONGEST_ATTRIBUTES or not attributes.isascii():
+        raise UserError(
+            f"X-Amzn-SageMaker-Custom-Attributes must be at most {LONGEST_ATTRIBUTES} visible ASCII characters; "
+            f"got {len(attributes)} bytes"
+        )
+    return ((ATTRIBUTES, attributes),)
+
+
+def _expect_plain(encoding: bytes) -> None:
+    if encoding.strip().lower() != b"identity":
+        raise UnsupportedMediaError(
+            f"Content-Encoding {encoding.decode('latin-1')!r} is not supported; send the body as it is"
+        )

@@ -27,7 +27,7 @@ class _Range:
     def covers(self, name: str) -> bool:
         """Whether the type of that name lies within this range."""
         family, _, kind = self.type.name.partition("/")
-        return kind == "*" and family in ("*", name.partition("/")[0]) or self.type.name == name
+        return (kind == "*" and family in ("*", name.partition("/")[0])) or self.type.name == name
 
 
 def request_type(header: str, supported: Sequence[str]) -> MediaType:

@@ -16,8 +16,10 @@ from clary.toolkit.errors import (
 )
 
 Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 Header = tuple[bytes, bytes]
 
 LONGEST = 1000  # characters of a message; with the braces around it an error stays under the platform's 1,024
@@ -25,7 +27,7 @@ JSON_TYPE: Header = (b"content-type", b"application/json")
 _STATUSES = ((UnsupportedMediaError, 415), (NotAcceptableError, 406), (TooLargeError, 413), (UserError, 400))
 
 
-class Refusal(Exception):
+class HttpError(Exception):
     """A request that is answered with an HTTP error; the text is the message."""
 
     def __init__(self, status: int, message: str, headers: Iterable[Header] = ()) -> None:
@@ -33,9 +35,9 @@ class Refusal(Exception):
         self.status, self.message, self.headers = status, message, tuple(headers)
 
     @classmethod
-    def of(cls, error: Exception) -> Refusal:
+    def of(cls, error: Exception) -> HttpError:
         """The refusal that an error of ours means; one that is no fault of the caller's is told without details."""
-        if isinstance(error, Refusal):
+        if isinstance(error, HttpError):
             return error
         for family, status in _STATUSES:
             if isinstance(error, family):
@@ -45,9 +47,9 @@ class Refusal(Exception):
         return cls(500, f"the model failed on this request ({type(error).__name__}); the server's log says more")
 
 
-def busy(message: str) -> Refusal:
+def busy(message: str) -> HttpError:
     """The refusal of a server that cannot take this request now and asks the caller to come back in a second."""
-    return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, message, [(b"retry-after", b"1")])
+    return HttpError(HTTPStatus.SERVICE_UNAVAILABLE, message, [(b"retry-after", b"1")])
 
 
 async def respond(send: Send, body: bytes, headers: Iterable[Header] = (), status: int = 200) -> None:
@@ -62,7 +64,7 @@ async def respond_json(send: Send, value: Any, status: int = 200) -> None:
     await respond(send, json.dumps(value).encode(), [JSON_TYPE], status)
 
 
-async def refuse(send: Send, refusal: Refusal) -> None:
+async def refuse(send: Send, refusal: HttpError) -> None:
     """Send an error as ``{"error": message}``."""
     body = json.dumps({"error": " ".join(refusal.message.split())[:LONGEST]}).encode()
     await respond(send, body, [JSON_TYPE, *refusal.headers], refusal.status)

@@ -16,6 +16,7 @@ DEFAULT_PAYLOAD_MB = 6
 BATCH_PAYLOAD_MB = 100
 MAX_IN_FLIGHT = 1024
 MAX_IN_FLIGHT_MB = 256
+BACKLOG = 2048  # connections that wait to be accepted
 MODEL_MEMORY_SHARE = 0.8  # of the machine; the rest is for requests and for the interpreter
 
 
@@ -46,6 +47,11 @@ class ServeSettings:
         """Threads for the numerical libraries of each worker, so that workers do not fight over cores."""
         return max(1, self.cores // self.workers)
 
+    @property
+    def executor_threads(self) -> int:
+        """Predictions that a worker runs beside its event loop; two, so that a long one does not stop short ones."""
+        return max(2, self.threads)
+
     @classmethod
     def read(
         cls,
@@ -72,7 +78,11 @@ class ServeSettings:
             algorithm=algorithm or environment.get("CLARY_ALGORITHM", "").strip(),
             host=host or environment.get("CLARY_HOST", "").strip() or cls.host,
             port=_integer(
-                port or environment.get("SAGEMAKER_BIND_TO_PORT", ""), "SAGEMAKER_BIND_TO_PORT", DEFAULT_PORT, 0, 65_535
+                port or environment.get("SAGEMAKER_BIND_TO_PORT", ""),
+                "SAGEMAKER_BIND_TO_PORT",
+                DEFAULT_PORT,
+                0,
+                65_535,
             ),
             workers=1 if multi_model else given_workers,
             cores=cores,

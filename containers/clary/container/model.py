@@ -1,0 +1,53 @@
+"""Opens a model folder for serving: which algorithm it is of, and its predictor, loaded."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clary.algorithms import registry
+from clary.toolkit.artifact import MANIFEST, Artifact
+from clary.toolkit.errors import UserError
+from clary.toolkit.predictor import Predictor
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A predictor that is ready, and the bytes of tensors and files that it was made of."""
+
+    predictor: Predictor[Any, Any]
+    size: int
+
+
+def load(folder: Path, algorithm: str = "", device: str = "cpu") -> LoadedModel:
+    """The model in the folder, loaded; UserError says why there is none.
+
+    ``model.json`` names the algorithm; a folder without one, made by the managed suite, needs ``algorithm``.
+    """
+    if algorithm:
+        algorithm = registry.spec(algorithm).name
+    if (folder / MANIFEST).is_file() or not algorithm:
+        artifact = Artifact.read(folder)
+    else:
+        artifact = registry.predictor(algorithm).adopt(folder)
+    if algorithm and artifact.algorithm != algorithm:
+        raise UserError(
+            f"{folder} holds a model of {artifact.algorithm}, but the algorithm to serve is {algorithm}; "
+            f"leave CLARY_ALGORITHM and --algorithm out, or give the folder of a {algorithm} model"
+        )
+    predictor = registry.predictor(registry.spec(artifact.algorithm).name).load(artifact, device)
+    size = sum(tensor.nbytes for tensor in artifact.tensors.values()) + sum(map(len, artifact.files.values()))
+    return LoadedModel(predictor, size)
+
+
+def preload(folder: Path, algorithm: str = "") -> None:
+    """Import the code that ``load`` will need, so that processes forked from this one share it.
+
+    Nothing is judged here: what is wrong with the model is told by ``load``.
+    """
+    with contextlib.suppress(UserError, OSError, ValueError, KeyError, TypeError):
+        named = algorithm or json.loads((folder / MANIFEST).read_bytes())["algorithm"]
+        registry.predictor(registry.spec(named).name)
