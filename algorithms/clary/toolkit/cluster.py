@@ -22,6 +22,7 @@ from clary.toolkit.errors import PlatformError
 PORT = 7070
 CONNECT_WAIT = 300.0  # seconds; host names may not resolve at the start of a job
 SILENCE = 3600.0  # seconds without a word from a host that is still connected
+LONGEST_NAME = 1024  # bytes of a host's name; a stranger must not make the leader reserve memory
 Array = npt.NDArray[Any]
 
 
@@ -125,7 +126,7 @@ class Cluster:
         """The rank of a host of this job, or None for a stranger."""
         peer.settimeout(10)
         try:
-            hello = self._receive(peer, "a connecting host")
+            hello = self._receive(peer, "a connecting host", most=LONGEST_NAME)
             name = bytes(hello.tobytes()).decode()
         except (PlatformError, UnicodeDecodeError):
             return None
@@ -154,7 +155,7 @@ class Cluster:
 
     @staticmethod
     def _send(peer: socket.socket, array: Array, host: str) -> None:
-        array = np.ascontiguousarray(array)
+        array = np.asarray(array, order="C")
         head = json.dumps([array.dtype.str, list(array.shape)]).encode()
         try:
             peer.sendall(struct.pack("<I", len(head)) + head)
@@ -163,7 +164,7 @@ class Cluster:
             raise PlatformError(f"host {host} has left the job: {error}; see its log") from error
 
     @staticmethod
-    def _receive(peer: socket.socket, host: str) -> Array:
+    def _receive(peer: socket.socket, host: str, *, most: int | None = None) -> Array:
         def exactly(size: int) -> bytearray:
             content, got = bytearray(size), 0
             while got < size:
@@ -181,7 +182,9 @@ class Cluster:
             dtype = np.dtype(kind)
             if dtype.hasobject:
                 raise ConnectionError("it sent an array of objects")
-            count = int(np.prod(shape, dtype=np.int64))
-            return np.frombuffer(exactly(count * dtype.itemsize), dtype).reshape(shape)
+            size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+            if most is not None and size > most:
+                raise ConnectionError("it sent more than its name")
+            return np.frombuffer(exactly(size), dtype).reshape(shape)
         except (OSError, ValueError, TypeError) as error:
             raise PlatformError(f"host {host} has left the job: {error}; see its log") from error

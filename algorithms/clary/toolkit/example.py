@@ -20,7 +20,7 @@ class Example:
 
     An algorithm whose data are not rows of numbers gives them as bytes instead: ``files`` maps a channel's
     name to a function from a content type to the channel's files by path, and ``request`` makes, for a
-    content type and a range of record numbers, a request body that holds those records.
+    content type and a range of record numbers, a request body that holds those records, at most ``at_once``.
     """
 
     title: str
@@ -31,3 +31,4 @@ class Example:
     longer: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, Callable[[str], Files]] = field(default_factory=dict)
     request: Callable[[str, range], bytes] | None = None
+    at_once: int = 1000

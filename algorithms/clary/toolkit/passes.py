@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -30,8 +31,8 @@ class Step:
 class Passes:
     """``epochs`` passes over the train channel, the same number of steps on every host.
 
-    ``arrays`` returns what must be saved for the algorithm to go on later; a job that resumes hands what it
-    restored as ``epoch`` and ``step`` and reads on behind it. Rows are shuffled within a window, seeded by
+    ``arrays`` returns what must be saved for the algorithm to go on later, the same on every host; ``resume``
+    hands it back, and the passes read on behind it. Rows are shuffled within a window, seeded by
     job and epoch. After the last step, ``rows`` is the number of rows read by all hosts, and ``stopped`` says
     whether the platform ended the job early.
     """
@@ -51,6 +52,21 @@ class Passes:
         self.job.channel("train").passes = self.epoch if self.job.channel("train").mode != "Pipe" else 0
         while self.epoch < self.epochs and not self.stopped:
             yield from self._one_pass()
+
+    def resume(self) -> Arrays:
+        """What the leader saved last, on every host; the passes go on behind it. Empty where nothing was saved.
+
+        One host is asked because another may have been killed a moment before it saved the same step.
+        """
+        kept = self.job.checkpoints.load() if self.job.cluster.leads else None
+        note = {} if kept is None else {"names": sorted(kept.arrays), "state": dict(kept.state)}
+        own = np.frombuffer(json.dumps(note).encode(), np.uint8)
+        note = json.loads(self.job.cluster.broadcast(own).tobytes())
+        if not note:
+            return {}
+        self.epoch, self.step, self.rows = (int(note["state"][name]) for name in ("epoch", "step", "rows"))
+        self.job.log.say(f"resuming from a checkpoint, after {self.rows} rows")
+        return {name: self.job.cluster.broadcast(kept.arrays[name] if kept else None) for name in note["names"]}
 
     def _one_pass(self) -> Iterator[Step]:
         cluster, began, before = self.job.cluster, time.perf_counter(), self.rows
@@ -91,7 +107,7 @@ class Passes:
             yield None
 
     def _save(self) -> None:
-        if self.job.checkpoints.kept:
+        if self.job.cluster.leads and self.job.checkpoints.kept:
             state = {"epoch": self.epoch, "step": self.step, "rows": self.rows}
             self.job.checkpoints.save(self.arrays(), state)
 

@@ -276,10 +276,12 @@ class NumbersParameter(_Number):
     type: ClassVar[str] = "text"
 
     def _read(self, text: str) -> tuple[float, ...]:
-        values = tuple(float(value) for value in _list(text))
+        values = _list(text)
+        if not all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values):
+            raise ValueError(text)
         if not all(math.isfinite(value) for value in values):
             raise ValueError(text)
-        return values
+        return tuple(float(value) for value in values)
 
     def _allows(self, value: Any) -> bool:
         return all(super(NumbersParameter, self)._allows(number) for number in value)
@@ -287,6 +289,14 @@ class NumbersParameter(_Number):
     def _wording(self) -> str:
         bounds = self._bounds()
         return f"a JSON list of numbers, each {bounds}" if bounds else "a JSON list of numbers"
+
+    def bad_texts(self) -> Iterator[str]:
+        """Texts that must be refused, one of each kind of mistake."""
+        yield from ("", "many", "7", "[1", "{}", '["many"]', "[null]", "[true]", "[NaN]")
+        if self.low is not None:
+            yield f"[{self.low - 1}]"
+        if self.high is not None:
+            yield f"[{self.high + 1}]"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -311,7 +321,7 @@ def _literal(text: str) -> Any:
     """JSON first; then Python's own spelling, which the managed SDK sends for lists."""
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         try:
             return literal_eval(text)
         except (SyntaxError, TypeError, MemoryError, RecursionError) as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from difflib import get_close_matches
 from functools import partial
 from typing import Any, BinaryIO
 
@@ -130,6 +129,8 @@ def _label_size(content_type: MediaType, default: int) -> int:
 
 
 def _unsupported(name: str, readable: Iterable[str]) -> UnsupportedMediaError:
+    from difflib import get_close_matches
+
     readable = tuple(readable)
     close = ALIASES.get(name) or next(iter(get_close_matches(name, readable, n=1, cutoff=0.7)), None)
     hint = f"did you mean {close}? " if close in readable else ""

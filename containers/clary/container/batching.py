@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from clary.toolkit.errors import UserError
@@ -41,8 +42,9 @@ class Call:
 class Batcher:
     """Puts the calls of one model together and runs them on the event loop or, if they take long, off it.
 
-    How long a batch takes is learned for each size: the first of a size, and every one that is expected to be
-    slow, runs in the executor, at most ``threads`` at a time, and so does a large body, alone.
+    How long a batch takes is learned for each size. The event loop takes as many calls at a time as it is quick
+    with. Where even one is slow, or nothing is known yet, the executor takes all, at most ``threads`` batches at
+    a time; and so it does with a large body, alone.
     """
 
     def __init__(self, predictor: Predictor[Any, Any], executor: Executor, threads: int) -> None:
@@ -50,7 +52,7 @@ class Batcher:
         self._small: deque[Call] = deque()
         self._large: deque[Call] = deque()
         self._scheduled = False
-        self._seconds: dict[int, float] = {}
+        self._seconds: dict[int, deque[float]] = {}
         self._arrived = 0
         self.running = 0
 
@@ -72,7 +74,7 @@ class Batcher:
     def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
         self._scheduled = False
         small = self._together()
-        quick = bool(small) and self._seconds.get(_size_class(small), QUICK) < QUICK
+        quick = self._is_quick(small)
         if quick:
             self._finish(small, *self._timed(small))
             small = []
@@ -86,8 +88,28 @@ class Batcher:
             self._schedule(loop)
 
     def _together(self) -> list[Call]:
-        """The small calls that are to be answered next, taken out of those that wait."""
-        return [self._small.popleft() for _ in range(min(len(self._small), MOST_TOGETHER))]
+        """The small calls to answer next, taken out of those that wait."""
+        calls = list(islice(self._small, MOST_TOGETHER))
+        few = calls
+        while len(few) > 1 and not self._is_quick(few):
+            few = few[: len(few) // 2]
+        if self._is_quick(few):
+            calls = few
+        for _ in calls:
+            self._small.popleft()
+        return calls
+
+    def _is_quick(self, calls: list[Call]) -> bool:
+        """Whether these calls are expected to take the event loop no longer than it can spare.
+
+        The shortest of the last times counts, because a busy machine makes the others longer. Twice the bytes
+        are expected to take at most twice as long, so that larger batches are tried as smaller ones are known.
+        """
+        size = _size_class(calls)
+        if known := self._seconds.get(size):
+            return min(known) < QUICK
+        smaller = self._seconds.get(size - 1)
+        return smaller is not None and 2 * min(smaller) < QUICK
 
     def _oldest(self, small: list[Call]) -> list[Call]:
         """What has waited longest for a thread: these small calls, or one large one."""
@@ -105,10 +127,7 @@ class Batcher:
 
     def _finish(self, calls: list[Call], outcomes: list[Outcome], seconds: float) -> None:
         self.running -= len(calls)
-        size = _size_class(calls)
-        known = self._seconds.get(size, seconds)
-        # Believe a faster time at once and a slower one by and by: a slow one may have waited for its turn.
-        self._seconds[size] = seconds if seconds < known else known + (seconds - known) / 8
+        self._seconds.setdefault(_size_class(calls), deque(maxlen=4)).append(seconds)
         for call, outcome in zip(calls, outcomes, strict=True):
             if not call.outcome.done():
                 call.outcome.set_result(outcome)

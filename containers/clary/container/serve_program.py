@@ -53,7 +53,11 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--algorithm", default="", help="needed where model.json is missing; CLARY_ALGORITHM otherwise"
     )
-    parser.add_argument("--host", default="", help="address to listen on; CLARY_HOST otherwise, all by default")
+    parser.add_argument(
+        "--host",
+        default="",
+        help="address, or path of a Unix socket, to listen on; CLARY_HOST otherwise, all by default",
+    )
     parser.add_argument(
         "--port", default="", help="0 picks a free one; SAGEMAKER_BIND_TO_PORT otherwise, 8080 by default"
     )
@@ -66,6 +70,12 @@ def _options(arguments: list[str]) -> argparse.Namespace:
 def _listen(settings: ServeSettings) -> socket.socket:
     """The bound socket; it listens before anything is loaded, so that early callers wait instead of failing."""
     try:
+        if settings.host.startswith("/"):
+            listener = socket.socket(socket.AF_UNIX)
+            listener.bind(settings.host)
+            listener.listen(BACKLOG)
+            _LOG.info("Listening on %s, workers: %d", settings.host, settings.workers)
+            return listener
         family, _, _, _, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family)
         if sys.platform != "win32":

@@ -335,3 +335,23 @@ def test_answers_hold_their_fields_in_the_label_map() -> None:
         {"closest_cluster": [1], "projection": [3, 4]},
     ]
     assert record_protobuf.encode({"score": np.empty(0)}) == b""
+
+
+SPARSE = record(field(1, floats(1, 5)) + field(2, packed([1, 200])) + field(3, packed([300])))
+WHOLE = record(field(1, packed([1, -1, 300])), kind=7, label=field(2, entry(field(1, doubles(2)), kind=3)))
+
+
+@given(st.sampled_from([PUBLISHED, SPARSE, WHOLE]), st.integers(0, 100), st.integers(0, 255))
+def test_a_record_means_the_same_whether_or_not_another_field_follows(whole: bytes, at: int, byte: int) -> None:
+    changed = bytearray(whole)
+    changed[at % len(whole)] = byte
+    try:
+        plain = read(framed(bytes(changed)), missing=True)
+    except DataError:
+        return
+    longer = read(framed(bytes(changed) + field(3, b"uid")), missing=True)
+    np.testing.assert_array_equal(longer.dense(), plain.dense())
+    assert longer.sparse == plain.sparse
+    assert (longer.labels is None) == (plain.labels is None)
+    if longer.labels is not None and plain.labels is not None:
+        assert bits(longer.labels) == bits(plain.labels)

@@ -46,10 +46,8 @@ def _stream(job: Job[Hyperparameters]) -> Stream:
         return {} if stream is None else {"centers": stream.centers_KD, "counts": stream.counts_K}
 
     passes = Passes(job, hp.epochs, hp.mini_batch_size, hp.feature_dim, arrays)
-    if (kept := job.checkpoints.load()) and "centers" in kept.arrays:
-        stream = Stream(kept.arrays["centers"].copy(), kept.arrays["counts"].copy())
-        passes.epoch, passes.step, passes.rows = (int(kept.state[name]) for name in ("epoch", "step", "rows"))
-        job.log.say(f"resuming from a checkpoint, after {passes.rows} rows")
+    if kept := passes.resume():
+        stream = Stream(kept["centers"].copy(), kept["counts"].copy())
     for step in passes:
         if stream is None:
             stream = _start(job, step.records)

@@ -58,13 +58,12 @@ def _parse(block: Block, *, layout: Layout, start: int) -> list[Records]:
     data = block.data.replace(b"\r\n", b"\n") if b"\r" in block.data else block.data
     if b'"' in data:
         data = _QUOTED.sub(rb"\1", data)
-    found = None if b"\r" in data else csv_blocks.parse(data, layout.columns, missing=layout.missing)
-    if found is not None and layout.missing and np.isnan(found[:, : layout.labels]).any():
-        found = None
+    found = None if b"\r" in data else csv_blocks.parse(data, layout)
     if found is not None:
-        return [_records(found, layout, block.first_row)]
+        features, labels = found
+        return [Records(features, labels if layout.labels else None, layout.source, block.first_row)]
     careful = csv_cells.runs(block.data, block.first_row, layout, header=block.first_row == start)
-    return [_records(found, layout, row) for row, found in careful]
+    return [_records(cells, layout, row) for row, cells in careful]
 
 
 def _records(cells: Floats, layout: Layout, first_row: int) -> Records:
@@ -79,7 +78,13 @@ def decode(body: bytes, *, label_size: int = 0, source: str = "", missing: bool 
     cells = _quick(body)
     if cells is None:
         return _decode_carefully(body, label_size, source, missing)
-    return _records(cells, Layout(cells.shape[1], label_size, missing, source), 1)
+    if not label_size:
+        return Records(cells, None, source, 1)
+    return (
+        _records(cells, Layout(cells.shape[1], label_size, missing, source), 1)
+        if label_size
+        else Records(cells, None, source)
+    )
 
 
 def _quick(body: bytes) -> Floats | None:
@@ -91,7 +96,8 @@ def _quick(body: bytes) -> Floats | None:
     try:
         if b"\n" in text:
             return floats.matrix(orjson.loads(b"[[" + text.replace(b"\n", b"],[") + b"]]"))
-        return floats.row(orjson.loads(b"[" + text + b"]"))
+        # Of these characters JSON makes lists of numbers and nothing else, so the types need no second look.
+        return floats.packed(orjson.loads(b"[" + text + b"]"))
     except orjson.JSONDecodeError:
         return None
 

@@ -9,95 +9,111 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from clary.toolkit.codecs import optional
+from clary.toolkit.codecs.csv_cells import Layout
 from clary.toolkit.records import Floats
 
 # Small enough that the passes over a piece stay in the processor's cache.
 _PIECE = 1 << 16
 _COMMA, _NEWLINE, _ZERO = b",\n0"
-_MOST_DIGITS = 9
+_MOST_DIGITS, _DIGITS_OF_INT16 = 9, 4
+
+Split = tuple[Floats, Floats]
 
 
-def parse(data: bytes, columns: int, *, missing: bool) -> Floats | None:
-    """Lines as an array (lines, columns); None where anything is unusual, such as a blank line."""
-    found = whole_numbers(data, columns)
-    if found is None:
-        found = numbers(data, columns, missing=missing)
-    return found if found is not None and len(found) == data.count(b"\n") else None
+def parse(data: bytes, layout: Layout) -> Split | None:
+    """Lines as features (lines, D) and labels (lines, L); None where anything is unusual, such as a blank line."""
+    decimal = data.find(b".", 0, _PIECE) >= 0
+    return (None if decimal else whole_numbers(data, layout)) or numbers(data, layout)
 
 
-def whole_numbers(data: bytes, columns: int) -> Floats | None:
-    """Cells of one to nine digits and nothing else, such as pixels or counts, as an array (lines, columns)."""
-    pieces, start = [], 0
+def whole_numbers(data: bytes, layout: Layout) -> Split | None:
+    """Cells of one to nine digits and nothing else, such as pixels or counts."""
+    rows = data.count(b"\n")
+    features = np.empty((rows, layout.columns - layout.labels), np.float32)
+    labels = np.empty((rows, layout.labels), np.float32)
+    start = row = 0
     while start < len(data):
         end = data.rfind(b"\n", start, start + _PIECE) + 1 or data.find(b"\n", start) + 1
-        piece = _whole_numbers(np.frombuffer(data, np.uint8, end - start, start), columns)
-        if piece is None:
+        cells = _whole_numbers(np.frombuffer(data, np.uint8, end - start, start), layout.columns)
+        if cells is None:
             return None
-        pieces.append(piece)
-        start = end
-    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+        features[row : row + len(cells)] = cells[:, layout.labels :]
+        labels[row : row + len(cells)] = cells[:, : layout.labels]
+        start, row = end, row + len(cells)
+    return features, labels
 
 
-def _whole_numbers(text: np.ndarray[Any, np.dtype[np.uint8]], columns: int) -> Floats | None:
+def _whole_numbers(text: npt.NDArray[np.uint8], columns: int) -> npt.NDArray[Any] | None:
+    inside = text >= _ZERO
     digits = text - np.uint8(_ZERO)
-    separates = text < _ZERO
-    ends = np.flatnonzero(separates)
-    if len(ends) % columns or (digits > 9).sum() != len(ends):
+    others = len(text) - np.count_nonzero(digits <= 9)
+    rows = np.flatnonzero(text == _NEWLINE)
+    if others != len(rows) * columns or others != len(rows) + np.count_nonzero(text == _COMMA):
         return None
-    separators = text[ends].reshape(-1, columns)
-    if not ((separators[:, :-1] == _COMMA).all() and (separators[:, -1] == _NEWLINE).all()):
+    ends = np.flatnonzero(~inside)
+    regular = np.array_equal(ends[columns - 1 :: columns], rows)
+    if not regular or not inside[0] or not (inside[1:] | inside[:-1]).all():
         return None
-    lengths = np.diff(ends, prepend=-1) - 1
-    longest = lengths.max()
-    if lengths.min() < 1 or longest > _MOST_DIGITS:
-        return None
-    values = digits.take(ends - 1).astype(np.int32)
-    for place in range(1, longest):
-        # Below a cell's first digit stand other cells' digits (or, in the first cell, the piece's end).
-        digit = digits.take(ends - 1 - place, mode="wrap") * (lengths > place)
-        values += digit * np.int32(10**place)
-    return values.astype(np.float32).reshape(-1, columns)
+    values = _values(digits, inside)
+    return None if values is None else values.take(ends - 1).reshape(-1, columns)
 
 
-def numbers(data: bytes, columns: int, *, missing: bool) -> Floats | None:
-    """Cells of any finite numbers as an array (lines that are not blank, columns)."""
+def _values(digits: npt.NDArray[np.uint8], inside: npt.NDArray[np.bool_]) -> npt.NDArray[Any] | None:
+    """For each byte, the number that would end there; None where any is longer than nine digits.
+
+    One pass over all bytes for each decimal place is far faster than a look at each number.
+    """
+    # For each place, where so many bytes before a byte and all between belong to the same number.
+    reach = []
+    within = inside[1:] & inside[:-1]
+    while within.any():
+        reach.append(within)
+        if len(reach) == _MOST_DIGITS:
+            return None
+        within = within[1:] & inside[: -len(reach) - 1]
+    kind: type[np.signedinteger[Any]] = np.int16 if len(reach) < _DIGITS_OF_INT16 else np.int32
+    places = (digits * inside).astype(kind)
+    values = places.copy()
+    for place, within in enumerate(reach, 1):
+        values[place:] += np.multiply(places[:-place], kind(10**place)) * within
+    return values
+
+
+def numbers(data: bytes, layout: Layout) -> Split | None:
+    """Cells of any finite numbers, or missing ones where the layout allows them."""
     arrow = optional.load("pyarrow", purpose="reading CSV files")
     csv = optional.load("pyarrow.csv", purpose="reading CSV files")
-    reading, converting = _options(columns, missing)
-    reading.block_size = len(data) + 1
+    parsing, converting, names = _options(layout.columns, layout.missing)
+    reading = csv.ReadOptions(use_threads=False, column_names=names, block_size=len(data) + 1)
     try:
-        table = csv.read_csv(arrow.BufferReader(data), reading, _parsing(), converting)
+        table = csv.read_csv(arrow.BufferReader(data), reading, parsing, converting).combine_chunks()
     except arrow.ArrowInvalid:
         return None
-    batches = table.combine_chunks().to_batches()
-    if not batches:
+    if table.num_rows != data.count(b"\n"):
         return None
-    found: Floats = batches[0].to_tensor(null_to_nan=missing).to_numpy()
-    return found if _usable(found, missing=missing) else None
+    (batch,) = table.to_batches()
+    features = _matrix(batch, names[layout.labels :], layout)
+    labels = _matrix(batch, names[: layout.labels], layout)
+    wrong = np.isinf(features).any() if layout.missing else not np.isfinite(features).all()
+    return None if wrong or not np.isfinite(labels).all() else (features, labels)
 
 
-def _usable(found: Floats, *, missing: bool) -> bool:
-    return not np.isinf(found).any() if missing else bool(np.isfinite(found).all())
-
-
-@lru_cache(maxsize=1)
-def _parsing() -> Any:
-    csv = optional.load("pyarrow.csv", purpose="reading CSV files")
-    return csv.ParseOptions(quote_char=False, newlines_in_values=False)
+def _matrix(batch: Any, names: list[str], layout: Layout) -> Floats:
+    if not names:
+        return np.empty((batch.num_rows, 0), np.float32)
+    part = batch if len(names) == layout.columns else batch.select(names)
+    found: Floats = part.to_tensor(null_to_nan=layout.missing).to_numpy()
+    return found
 
 
 @lru_cache(maxsize=8)
-def _conversion(columns: int, missing: bool) -> tuple[list[str], Any]:
+def _options(columns: int, missing: bool) -> tuple[Any, Any, list[str]]:
     arrow = optional.load("pyarrow", purpose="reading CSV files")
     csv = optional.load("pyarrow.csv", purpose="reading CSV files")
     names = [str(column) for column in range(columns)]
     kinds = dict.fromkeys(names, arrow.float32())
-    return names, csv.ConvertOptions(column_types=kinds, null_values=[""] if missing else [], check_utf8=False)
-
-
-def _options(columns: int, missing: bool) -> tuple[Any, Any]:
-    csv = optional.load("pyarrow.csv", purpose="reading CSV files")
-    names, converting = _conversion(columns, missing)
-    return csv.ReadOptions(use_threads=False, column_names=names), converting
+    converting = csv.ConvertOptions(column_types=kinds, null_values=[""] if missing else [], check_utf8=False)
+    return csv.ParseOptions(quote_char=False, newlines_in_values=False), converting, names

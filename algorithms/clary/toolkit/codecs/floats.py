@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,9 +23,19 @@ def row(values: Sequence[Any]) -> Floats | None:
     """One row of finite Python numbers as an array (1, D); None where any is something else or too large."""
     if not values or not _NUMBERS.issuperset(map(type, values)):
         return None
-    if max(values) > LARGEST or min(values) < -LARGEST:
+    return packed(values)
+
+
+def packed(values: Sequence[float]) -> Floats | None:
+    """One row of finite Python numbers as an array (1, D); None where there is none, or one is too large.
+
+    For a short row this takes half the time of ``np.array`` and a look for numbers that became infinite.
+    """
+    try:
+        content = struct.pack(f"={len(values)}f", *values)
+    except OverflowError:
         return None
-    return np.array([values], np.float32)
+    return np.ndarray((1, len(values)), np.float32, bytearray(content)) if values else None
 
 
 def matrix(rows: Sequence[Sequence[Any]]) -> Floats | None:

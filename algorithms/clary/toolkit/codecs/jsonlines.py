@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache, partial
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -220,15 +220,26 @@ def encode(columns: Mapping[str, npt.NDArray[Any]], *, key: str = "predictions")
 
     Numbers are float32 in their shortest form; NaN and infinite ones are null, as JSON has no such numbers.
     """
-    return orjson.dumps({key: _rows(columns)}, option=_NUMPY)
+    return b"{%b:[%b]}" % (orjson.dumps(key), b",".join(_objects(columns)))
 
 
 def encode_lines(columns: Mapping[str, npt.NDArray[Any]]) -> bytes:
     """The answer as one object per line."""
-    return b"".join(orjson.dumps(row, option=_NUMPY | orjson.OPT_APPEND_NEWLINE) for row in _rows(columns))
+    return b"".join([row + b"\n" for row in _objects(columns)])
 
 
-def _rows(columns: Mapping[str, npt.NDArray[Any]]) -> list[dict[str, Any]]:
-    names = tuple(columns)
+def _objects(columns: Mapping[str, npt.NDArray[Any]]) -> Iterable[bytes]:
+    """Each row as a JSON object."""
     parts = [np.ascontiguousarray(column, np.float32) for column in columns.values()]
-    return [dict(zip(names, row, strict=True)) for row in zip(*parts, strict=True)]
+    if any(part.ndim != 1 or not part.size for part in parts):
+        rows = zip(*parts, strict=True)
+        return (orjson.dumps(dict(zip(columns, row, strict=True)), option=_NUMPY) for row in rows)
+    # One number a field: the writer spells each column at once, and the names are put between.
+    spelled = (orjson.dumps(part, option=_NUMPY)[1:-1].split(b",") for part in parts)
+    return map(_template(tuple(columns)).__mod__, zip(*spelled, strict=True))
+
+
+@lru_cache(maxsize=64)
+def _template(names: tuple[str, ...]) -> bytes:
+    """An object with those members and a gap for the value of each."""
+    return b"{%b}" % b",".join(orjson.dumps(name).replace(b"%", b"%%") + b":%b" for name in names)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from clary.toolkit.codecs.gzip_stream import Readable
 from clary.toolkit.errors import DataError
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 BLOCK_BYTES = 1 << 20
 LONGEST_LINE = 1 << 26
@@ -39,7 +41,7 @@ def blocks(stream: Readable, *, source: str, size: int = BLOCK_BYTES) -> Iterato
     for chunk in _without_mark(chunks):
         cut = chunk.rfind(b"\n") + 1
         if cut:
-            data = b"".join([*pending, chunk[:cut]])
+            data = b"".join([*pending, memoryview(chunk)[:cut]])
             yield Block(data, row)
             row += data.count(b"\n")
             pending, held = [], 0
@@ -75,6 +77,8 @@ def in_order(work: Callable[[Block], T], given: Iterable[Block]) -> Iterator[T]:
     if len(head) < 2 or workers < 2:
         yield from map(work, chain(head, source))
         return
+    from concurrent.futures import ThreadPoolExecutor
+
     waiting: deque[Future[T]] = deque()
     pool = ThreadPoolExecutor(workers, thread_name_prefix="clary-lines")
     try:

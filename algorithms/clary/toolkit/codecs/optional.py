@@ -11,9 +11,13 @@ from clary.toolkit.errors import PlatformError
 def load(module: str, *, purpose: str) -> Any:
     """The module; PlatformError names the package and the extra to install where it is missing."""
     try:
-        return import_module(module)
+        loaded = import_module(module)
     except ModuleNotFoundError as missing:
         package = module.partition(".")[0]
         if missing.name != package:
             raise
         raise PlatformError(f"{purpose} needs the package {package}; pip install 'clary[train]' brings it") from None
+    if module == "pyarrow":
+        # While it reads, Arrow would answer SIGTERM and SIGINT itself, by an error in the midst of the data.
+        loaded.enable_signal_handlers(False)
+    return loaded

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
-import tempfile
 from collections.abc import Iterator
 from typing import Any, BinaryIO, cast
 
@@ -27,6 +25,8 @@ def read(stream: Readable, *, label_size: int = 1, source: str = "", missing: bo
     temporary file first, because a parquet file is read from its end. DataError names the row, the column
     and the reason.
     """
+    import tempfile
+
     with tempfile.TemporaryFile() as spool:
         yield from _read(_seekable(stream, spool), label_size, source, missing)
 
@@ -35,6 +35,8 @@ def _seekable(stream: Readable, spool: Any) -> BinaryIO:
     seekable = getattr(stream, "seekable", None)
     if seekable is not None and seekable():
         return cast(BinaryIO, stream)
+    import shutil
+
     shutil.copyfileobj(cast(BinaryIO, stream), spool)
     spool.seek(0)
     return cast(BinaryIO, spool)
@@ -55,7 +57,7 @@ def _read(stream: BinaryIO, label_size: int, source: str, missing: bool) -> Iter
             if len(batch):
                 yield _records(batch, layout, row)
                 row += len(batch)
-    except (arrow.ArrowException, OSError) as error:
+    except (arrow.ArrowException, OSError, ValueError) as error:
         first_line = str(error).partition("\n")[0]
         raise DataError(f"not a parquet file that can be read: {first_line}", source=source, row=row) from None
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +26,11 @@ _ITEM = {_FLOAT32: (4, _FOUR_BYTES), _FLOAT64: (8, _EIGHT_BYTES)}
 _FIXED = {_FOUR_BYTES: 4, _EIGHT_BYTES: 8}
 _PARTS = ("values", "keys", "shape")
 _CONTINUED = bytes(range(128, 256))
+# One entry as the usual writers lay it out: {"values": tensor} with packed values first, then keys and a shape.
+_NUMBER = rb"([\x80-\xff]{0,4}[\x00-\x7f])"
+_USUAL = re.compile(rb"([\x0a\x12])%b\x0a\x06values\x12%b([\x12\x1a\x3a])%b\x0a%b" % ((_NUMBER,) * 4), re.DOTALL)
+_USUAL_KEYS = re.compile(rb"\x12%b" % _NUMBER, re.DOTALL)
+_USUAL_SHAPE = re.compile(rb"\x1a%b%b" % ((_NUMBER,) * 2), re.DOTALL)
 _TOO_LONG = re.compile(rb"[\x80-\xff]{10}")
 _LONGEST_VARINT = 10
 _MOST_DIMENSIONS = 32
@@ -36,8 +40,7 @@ class MessageError(ValueError):
     """The bytes are not a Record; the text says why, and the reader adds where."""
 
 
-@dataclass(frozen=True)
-class Tensor:
+class Tensor(NamedTuple):
     """One tensor, its numbers still as they were sent.
 
     ``kind`` is the field number of the tensor's type; ``span`` says where ``values`` lie in the message if they
@@ -46,7 +49,7 @@ class Tensor:
 
     kind: int
     values: bytes
-    count: int
+    value_count: int
     keys: bytes
     key_count: int
     shape: tuple[int, ...] | None
@@ -55,19 +58,68 @@ class Tensor:
     @property
     def sparse(self) -> bool:
         """Whether the values stand at the positions that ``keys`` give, or there are none in a given shape."""
-        return self.key_count > 0 or (self.count == 0 and bool(self.shape) and self.size > 0)
+        return self.key_count > 0 or (self.value_count == 0 and bool(self.shape) and self.size > 0)
 
     @property
     def size(self) -> int:
         """How many numbers the shape holds, zeros of a sparse tensor among them."""
         product = 1
-        for length in self.shape or (self.count,):
+        for length in self.shape or (self.value_count,):
             product *= length
         return product
 
 
 def tensors(data: bytes) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """The features and the labels of a serialised Record, each by name; MessageError where it is not one."""
+    return _as_usual(data) or _by_fields(data)
+
+
+def _as_usual(data: bytes) -> tuple[dict[str, Tensor], dict[str, Tensor]] | None:
+    """The tensors of a Record as the usual writers lay it out; None for any other, which may be right too."""
+    found: tuple[dict[str, Tensor], dict[str, Tensor]] = {}, {}
+    position = 0
+    for field, tensors in ((FEATURES, found[0]), (LABEL, found[1])):
+        entry = _USUAL.match(data, position)
+        if entry is None or entry[1][0] >> 3 != field:
+            break
+        stop = entry.end(2) + _small(entry[2])
+        if not stop == entry.end(3) + _small(entry[3]) == entry.end(5) + _small(entry[5]) <= len(data):
+            return None
+        begin = entry.end()
+        end = begin + _small(entry[6])
+        rest = data[end:stop] if end < stop else b""
+        tensor = _usual_tensor(entry[4][0] >> 3, data[begin:end], rest, (begin, end)) if end <= stop else None
+        if tensor is None:
+            return None
+        tensors[VALUES] = tensor
+        position = stop
+    return found if position == len(data) and found[0] else None
+
+
+def _usual_tensor(kind: int, values: bytes, rest: bytes, span: tuple[int, int]) -> Tensor | None:
+    item, _ = _ITEM.get(kind, (1, _VARINT))
+    if len(values) % item:
+        return None
+    keys, shape = b"", None
+    if rest:
+        positions = _USUAL_KEYS.match(rest)
+        if positions is None:
+            return None
+        end = positions.end() + _small(positions[1])
+        width = _USUAL_SHAPE.fullmatch(rest, end)
+        if width is None or _small(width[1]) != len(width[2]):
+            return None
+        keys, shape = rest[positions.end() : end], (_small(width[2]),)
+    count = len(values) // item if item > 1 else _varint_count(values)
+    return Tensor(kind, values, count, keys, _varint_count(keys), shape, span if item > 1 else None)
+
+
+def _small(raw: bytes) -> int:
+    """The number of one varint that is known to be whole."""
+    return raw[0] if len(raw) == 1 else _varint(raw, 0, len(raw))[0]
+
+
+def _by_fields(data: bytes) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     features: dict[str, Tensor] = {}
     labels: dict[str, Tensor] = {}
     for number, wire, start, stop in _fields(data, 0, len(data)):
@@ -231,15 +283,15 @@ def tensor(values: Floats, keys: Sequence[int] | None = None, width: int = 0) ->
     content = _delimited(1, np.ascontiguousarray(values, "<f4").tobytes())
     if keys is None:
         return content
-    packed = b"".join(map(_number, keys))
-    return content + _delimited(2, packed) + _delimited(3, _number(width))
+    packed = b"".join(map(_varint_bytes, keys))
+    return content + _delimited(2, packed) + _delimited(3, _varint_bytes(width))
 
 
 def _delimited(field: int, content: bytes) -> bytes:
-    return bytes([field << 3 | _LENGTH]) + _number(len(content)) + content
+    return bytes([field << 3 | _LENGTH]) + _varint_bytes(len(content)) + content
 
 
-def _number(value: int) -> bytes:
+def _varint_bytes(value: int) -> bytes:
     septets = bytearray()
     while value > 0x7F:
         septets.append(value & 0x7F | 0x80)

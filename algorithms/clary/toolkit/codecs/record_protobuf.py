@@ -67,7 +67,7 @@ class _Shape:
         """The features and the label of a record; DataError where they cannot be those of this stream."""
         try:
             features, label = self._parts(payload)
-            width, labels = _width(features), label.count if label is not None else 0
+            width, labels = _width(features), label.value_count if label is not None else 0
         except MessageError as error:
             raise DataError(str(error), source=self.source, row=row) from None
         if self.width < 0:
@@ -105,13 +105,15 @@ def _width(features: Tensor) -> int:
     if features.sparse:
         if features.shape is None:
             raise MessageError("'keys' need a 'shape', which gives the number of columns")
-        if features.key_count != features.count:
-            raise MessageError(f"found {_count(features.key_count, 'key')} for {_count(features.count, 'value')}")
+        if features.key_count != features.value_count:
+            raise MessageError(
+                f"found {_count(features.key_count, 'key')} for {_count(features.value_count, 'value')}"
+            )
         if features.size > sparse.WIDEST:
             raise MessageError(f"the shape {list(features.shape)} is too large; at most {sparse.WIDEST} columns")
-    elif features.size != features.count:
+    elif features.size != features.value_count:
         shape = list(features.shape or ())
-        raise MessageError(f"the shape {shape} does not fit {_count(features.count, 'value')}")
+        raise MessageError(f"the shape {shape} does not fit {_count(features.value_count, 'value')}")
     if not features.size:
         raise MessageError("the record has no features")
     return features.size
@@ -152,7 +154,7 @@ class _Run:
         """One more record."""
         self._values.append(features.values)
         self._keys.append(features.keys)
-        self._counts.append(features.count)
+        self._counts.append(features.value_count)
         if label is not None:
             self._labels.append(label.values)
         self.bytes += len(features.values) + len(features.keys)

@@ -1,0 +1,215 @@
+"""What a user may hand to ``fit``: paths, addresses and data in memory, each understood before anything starts.
+
+NumPy is loaded only for data in memory and for a look at a file's first record.
+"""
+
+from __future__ import annotations
+
+import glob
+import io
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from clary.runner.request import Distribution, Mode
+from clary.runner.splitting import Split, inflated, whole_records
+from clary.toolkit import media
+from clary.toolkit.errors import DataError, UserError
+from clary.toolkit.media import MediaType
+from clary.toolkit.spec import AlgorithmSpec, Channel
+
+if TYPE_CHECKING:
+    from clary.toolkit.records import Records
+
+_SUFFIXES = {
+    ".csv": media.CSV,
+    ".libsvm": media.LIBSVM,
+    ".svm": media.LIBSVM,
+    ".pbr": media.RECORDIO_PROTOBUF,
+    ".rec": media.RECORDIO_PROTOBUF,
+    ".recordio": media.RECORDIO_PROTOBUF,
+    ".data": media.RECORDIO_PROTOBUF,
+    ".jsonl": media.JSON_LINES,
+    ".parquet": media.PARQUET,
+}
+# How a file of each type is cut into records; of any other type a whole file is one.
+SPLITS: Mapping[str, Split] = {
+    media.CSV: "Line",
+    media.LIBSVM: "Line",
+    media.JSON_LINES: "Line",
+    media.RECORDIO_PROTOBUF: "RecordIO",
+}
+_RECORDIO_MAGIC = b"\x0a\x23\xd7\xce"
+
+
+@dataclass(frozen=True)
+class TrainingInput:
+    """A channel's data with settings of its own; the classic SDK's name and arguments."""
+
+    data: Any
+    distribution: Distribution | None = None
+    content_type: str | None = None
+    input_mode: Mode | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    """One channel, understood: exactly one of ``paths``, ``s3`` and ``records`` holds the data."""
+
+    channel: str
+    paths: tuple[Path, ...] = ()
+    s3: str | None = None
+    records: Records | None = None
+    content_type: str | None = None
+    mode: Mode = "File"
+    distribution: Distribution | None = None
+
+
+def understand(
+    channel: str, given: Any, spec: AlgorithmSpec, *, content_type: str | None = None, mode: Mode = "File"
+) -> Input:
+    """The channel's data and its content type; UserError says what is wrong with either, before anything runs."""
+    return _understand(_declared(channel, spec), given, spec, content_type, mode)
+
+
+def understand_payload(given: Any, spec: AlgorithmSpec, *, content_type: str | None = None) -> Input:
+    """Files or rows to be scored, and the content type of their requests; UserError as for a channel."""
+    requests = spec.payloads.requests
+    payload = Channel(name="data", content_types=requests, default_type=requests[0], doc="Records to score.")
+    found = _understand(payload, given, spec, content_type, "File")
+    if content_type is None and found.content_type is not None:
+        # A request has no label column unless its sender says so.
+        found = replace(found, content_type=MediaType.parse(found.content_type).name)
+    return found
+
+
+def _understand(declared: Channel, given: Any, spec: AlgorithmSpec, content_type: str | None, mode: Mode) -> Input:
+    channel = declared.name
+    settings = given if isinstance(given, TrainingInput) else TrainingInput(given)
+    content_type = settings.content_type or content_type
+    mode, data = settings.input_mode or mode, settings.data
+    if isinstance(data, str) and data.startswith("s3://"):
+        guessed = content_type or _by_suffix(data, spec)
+        _check_type(channel, guessed, declared)
+        return Input(channel=channel, s3=data, content_type=guessed, mode=mode, distribution=settings.distribution)
+    if (paths := _paths(channel, data)) is not None:
+        guessed = content_type or guess(channel, paths, spec)
+        _check_type(channel, guessed, declared)
+        return Input(
+            channel=channel, paths=paths, content_type=guessed, mode=mode, distribution=settings.distribution
+        )
+    if content_type is not None:
+        raise UserError(f"channel {channel}: content_type={content_type!r} is for files, and this data is in memory")
+    from clary.sdk.arrays import as_records
+
+    records = as_records(data, name=channel)
+    memory_type = media.RECORDIO_PROTOBUF
+    _check_type(channel, memory_type, declared)
+    return Input(
+        channel=channel, records=records, content_type=memory_type, mode=mode, distribution=settings.distribution
+    )
+
+
+def check_channels(inputs: Mapping[str, object], spec: AlgorithmSpec) -> None:
+    """Raise UserError if a channel that the algorithm needs is missing."""
+    missing = [channel.name for channel in spec.channels if channel.required is True and channel.name not in inputs]
+    if missing:
+        raise UserError(f"{spec.title} needs data for {', '.join(missing)}: fit({missing[0]}=...)")
+
+
+def guess(channel: str, paths: Sequence[Path], spec: AlgorithmSpec) -> str:
+    """The content type that the files' names or first bytes tell; UserError if they tell none, or several."""
+    files = [file for path in paths for file in ([path] if path.is_file() else _sample(path))]
+    if not files:
+        raise UserError(f"channel {channel}: the folder {paths[0]} holds no files")
+    told = {_by_suffix(file.name, spec) or _by_magic(file): file for file in reversed(files)}
+    if len(told) > 1:
+        kinds = ", ".join(f"{file.name} ({kind or 'unknown'})" for kind, file in sorted(told.items(), key=str))
+        raise UserError(f"channel {channel} mixes kinds of files: {kinds}; give files of one kind")
+    kind = next(iter(told))
+    if kind is None:
+        raise UserError(
+            f"channel {channel}: the name of {files[0]} does not tell what it holds; "
+            f"say so with content_type=, for example content_type={media.CSV!r}"
+        )
+    return kind
+
+
+def width_of(stream: BinaryIO, content_type: str, source: str) -> int:
+    """Number of features in the first record of the stream; DataError if it cannot be read.
+
+    Of a file that can be cut, no more than that record is read, so a large file costs no more than a small one.
+    """
+    from clary.toolkit import tabular
+
+    kind = MediaType.parse(content_type)
+    split = SPLITS.get(kind.name)
+    if split is not None:
+        first = next(whole_records(inflated(stream), split, source=source), b"")
+        stream = io.BytesIO(first)
+    for records in tabular.read(stream, kind, source=source):
+        return records.width
+    raise DataError("there are no records in it", source=source)
+
+
+def _declared(channel: str, spec: AlgorithmSpec) -> Channel:
+    declared = spec.channel(channel)
+    if declared is None:
+        names = ", ".join(each.name for each in spec.channels)
+        raise UserError(f"{spec.title} has no channel {channel!r}; its channels are {names}")
+    return declared
+
+
+def _paths(channel: str, data: Any) -> tuple[Path, ...] | None:
+    """The files and folders that the data names, or None if it is data itself."""
+    if isinstance(data, (str, os.PathLike)):
+        return _existing(channel, data)
+    if isinstance(data, (list, tuple)) and data and all(isinstance(each, (str, os.PathLike)) for each in data):
+        return tuple(path for each in data for path in _existing(channel, each))
+    if isinstance(data, (list, tuple)) and not data:
+        raise UserError(f"channel {channel} was given an empty {type(data).__name__}")
+    return None
+
+
+def _existing(channel: str, named: str | os.PathLike[str]) -> tuple[Path, ...]:
+    text = os.path.expanduser(os.fspath(named).removeprefix("file://"))
+    if os.path.exists(text):
+        return (Path(text),)
+    if text.startswith("s3://"):
+        raise UserError(f"channel {channel}: give one s3:// address, not a list; a prefix names several objects")
+    found = sorted(glob.glob(text, recursive=True))
+    if not found:
+        raise UserError(f"channel {channel}: there is no file or folder {text} (looked in {os.getcwd()})")
+    return tuple(map(Path, found))
+
+
+def _sample(folder: Path) -> list[Path]:
+    """The folder's files, none of them hidden; the first thousand tell what all hold."""
+    found: list[Path] = []
+    for where, names, files in os.walk(folder, followlinks=True):
+        names[:] = sorted(name for name in names if not name.startswith("."))
+        found += [Path(where, name) for name in sorted(files) if not name.startswith(".")]
+        if len(found) > 1000:
+            break
+    return found
+
+
+def _by_suffix(name: str, spec: AlgorithmSpec) -> str | None:
+    path = PurePosixPath(name.lower().removesuffix(".gz"))
+    kind = _SUFFIXES.get(path.suffix)
+    if kind == media.CSV and not spec.capabilities.supervised:
+        return f"{media.CSV};label_size=0"
+    return kind
+
+
+def _by_magic(path: Path) -> str | None:
+    with path.open("rb") as stream:
+        return media.RECORDIO_PROTOBUF if stream.read(4) == _RECORDIO_MAGIC else None
+
+
+def _check_type(channel: str, content_type: str | None, declared: Channel) -> None:
+    if content_type is not None and MediaType.parse(content_type).name not in declared.content_types:
+        allowed = ", ".join(declared.content_types)
+        raise UserError(f"channel {channel} holds {allowed}; got {content_type}")

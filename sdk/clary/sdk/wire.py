@@ -1,0 +1,139 @@
+"""Between Python values and request bodies: what is sent in which form, cut to the payload limit, and read back."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import orjson
+
+from clary.sdk.answers import Predictions
+from clary.sdk.arrays import as_records
+from clary.toolkit import media, tabular
+from clary.toolkit.codecs import record_protobuf
+from clary.toolkit.errors import UserError
+from clary.toolkit.media import MediaType
+from clary.toolkit.records import Records
+from clary.toolkit.spec import AlgorithmSpec
+
+_SHORT = {
+    "csv": media.CSV,
+    "json": media.JSON,
+    "jsonlines": media.JSON_LINES,
+    "libsvm": media.LIBSVM,
+    "recordio": media.RECORDIO_PROTOBUF,
+}
+# An answer may be longer than its request, and has the same limit.
+_SHARE_OF_LIMIT = 0.5
+_FAST = (media.RECORDIO_PROTOBUF, media.CSV, media.JSON)
+
+
+def media_type(name: str) -> str:
+    """The media type of a short name such as ``csv``; a name with a slash is one already."""
+    if name in _SHORT or "/" in name:
+        return _SHORT.get(name, name)
+    raise UserError(f"{name!r} is no format: use {', '.join(_SHORT)} or a media type such as text/csv")
+
+
+def bodies(data: Any, content_type: str | None, spec: AlgorithmSpec, limit: int) -> Iterator[tuple[bytes, str]]:
+    """Request bodies that hold the data's records in order, each below the limit, and their content type.
+
+    Rows travel in the fastest form that the algorithm reads unless ``content_type`` says which. Text and bytes
+    are sent as they are, a dict is a JSON request, and a list of dicts or texts is its instances.
+    """
+    if isinstance(data, (str, bytes)):
+        yield data.encode() if isinstance(data, str) else data, content_type or _first(spec, media.CSV, media.JSON)
+    elif isinstance(data, dict):
+        yield _dumps(data), content_type or media.JSON
+    elif isinstance(data, (list, tuple)) and data and all(isinstance(each, (dict, str)) for each in data):
+        yield from _instances(data, content_type or media.JSON)
+    else:
+        kind = content_type or _first(spec, *_FAST)
+        records = as_records(data, name="the data", one_row=True)
+        rows = Records(records.features)
+        yield from ((body, kind) for body in _cut(rows, MediaType.parse(kind), int(limit * _SHARE_OF_LIMIT)))
+
+
+def read(body: bytes, content_type: str, wanted: str | None, spec: AlgorithmSpec) -> Any:
+    """One answer: columns for an algorithm that answers rows, or what the deserializer of that type gives."""
+    kind = MediaType.parse(wanted or content_type).name
+    if kind == media.JSON:
+        content = orjson.loads(body)
+        rows = content.get(spec.payloads.json_key) if isinstance(content, dict) else None
+        if wanted is None and isinstance(rows, list) and all(isinstance(row, dict) for row in rows):
+            return Predictions.from_rows(rows, spec.payloads.fields)
+        return content
+    if kind == media.JSON_LINES:
+        return [orjson.loads(line) for line in body.splitlines() if line.strip()]
+    if kind == media.CSV:
+        return np.loadtxt(io.BytesIO(body), delimiter=",", ndmin=2, dtype=np.float64)
+    if kind == media.RECORDIO_PROTOBUF:
+        scalars = {field.name for field in spec.payloads.fields if field.shape == "scalar"}
+        records = [
+            {name: values[0] if name in scalars else values for name, values in record.items()}
+            for record in record_protobuf.decode_answers(body)
+        ]
+        return Predictions.from_rows(records, spec.payloads.fields)
+    return body
+
+
+def join(parts: Sequence[Any], spec: AlgorithmSpec) -> Any:
+    """The answers to several requests as one."""
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    if isinstance(first, Predictions):
+        return Predictions.join(parts)
+    if isinstance(first, np.ndarray):
+        return np.concatenate(parts)
+    if isinstance(first, dict) and isinstance(first.get(spec.payloads.json_key), list):
+        return first | {spec.payloads.json_key: [row for part in parts for row in part[spec.payloads.json_key]]}
+    if isinstance(first, bytes):
+        return b"".join(parts)
+    return [row for part in parts for row in part]
+
+
+def _first(spec: AlgorithmSpec, *wanted: str) -> str:
+    return next((kind for kind in wanted if kind in spec.payloads.requests), spec.payloads.requests[0])
+
+
+def _dumps(content: Any) -> bytes:
+    return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _instances(data: Sequence[Any], kind: str) -> Iterator[tuple[bytes, str]]:
+    if MediaType.parse(kind).name == media.JSON_LINES:
+        yield b"".join(_dumps(each) + b"\n" for each in data), kind
+    elif all(isinstance(each, str) for each in data) and MediaType.parse(kind).name == media.CSV:
+        yield "\n".join(data).encode(), kind
+    else:
+        yield _dumps({"instances": list(data)}), kind
+
+
+def _cut(records: Records, kind: MediaType, limit: int) -> Iterator[bytes]:
+    """Bodies of about equal numbers of rows; a part that turns out too long is halved until it fits."""
+    features: Any = records.features
+    cells = 2 + int(features.nnz) // max(1, len(records)) if records.sparse else records.width
+    at_once = max(1, limit // (64 + 16 * cells))
+    for start in range(0, len(records), at_once):
+        yield from _halved(records.rows(start, min(start + at_once, len(records))), kind, limit)
+
+
+def _halved(records: Records, kind: MediaType, limit: int) -> Iterator[bytes]:
+    body = _encode(records, kind)
+    if len(body) <= limit or len(records) == 1:
+        yield body
+        return
+    half = len(records) // 2
+    yield from _halved(records.rows(0, half), kind, limit)
+    yield from _halved(records.rows(half, len(records)), kind, limit)
+
+
+def _encode(records: Records, kind: MediaType) -> bytes:
+    if kind.name == media.JSON:
+        return _dumps({"instances": [{"features": row} for row in records.dense()]})
+    stream = io.BytesIO()
+    tabular.write(stream, records, kind)
+    return stream.getvalue()

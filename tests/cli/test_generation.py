@@ -1,0 +1,77 @@
+"""Generated text: what lies between the markers follows the declarations, and nothing else is touched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from clary.cli import generated_text
+from clary.toolkit.errors import UserError
+
+BLOCK = "<!-- generated: {} -->\nold\n<!-- end generated -->"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A small checkout whose generated text is all out of date."""
+    pages = tmp_path / generated_text.PAGES
+    pages.mkdir(parents=True)
+    blocks = "\n\nprose\n\n".join(BLOCK.format(name) for name in generated_text.TABLES)
+    (pages / "kmeans.md").write_text(f"# K-means\n\n{blocks}\n\nthe end\n")
+    (tmp_path / "README.md").write_text(f"before\n{BLOCK.format('algorithms')}\nafter\n")
+    (tmp_path / "docs" / "contract.md").write_text("no generated text here\n")
+    (tmp_path / "sdk" / "clary" / "sdk").mkdir(parents=True)
+    return tmp_path
+
+
+def names(paths: list[Path], root: Path) -> set[str]:
+    """The paths as the user is told of them."""
+    return {path.relative_to(root).as_posix() for path in paths}
+
+
+EVERYTHING = {"README.md", "docs/algorithms/kmeans.md", "sdk/clary/sdk/estimators.py"}
+
+
+def test_stale_text_is_named_written_once_and_then_fresh(root: Path) -> None:
+    assert names(generated_text.stale(root), root) == EVERYTHING
+    assert names(generated_text.write(root), root) == EVERYTHING
+    assert generated_text.stale(root) == []
+    assert generated_text.write(root) == []
+
+
+def test_only_what_lies_between_the_markers_changes(root: Path) -> None:
+    generated_text.write(root)
+    readme = (root / "README.md").read_text()
+    assert readme.startswith("before\n<!-- generated: algorithms -->\n")
+    assert readme.endswith("<!-- end generated -->\nafter\n")
+    assert "[K-means](docs/algorithms/kmeans.md) | `kmeans` |" in readme
+    assert "old" not in readme
+    page = (root / "docs/algorithms/kmeans.md").read_text()
+    assert page.count("prose") == len(generated_text.TABLES) - 1
+    assert "| `k` | an integer at least 1 | required | no | Number of clusters of the final model. |" in page
+    assert (root / "docs" / "contract.md").read_text() == "no generated text here\n"
+
+
+@pytest.mark.parametrize(
+    ("page", "old", "new", "reason"),
+    [
+        ("docs/algorithms/kmeans.md", "generated: metrics", "generated: metric", "'metric'"),
+        ("docs/algorithms/kmeans.md", BLOCK.format("metrics"), "", "metrics"),
+        ("README.md", "generated: algorithms", "generated: channels", "'channels'"),
+        ("README.md", "<!-- end generated -->", "", "'<!-- end generated -->'"),
+    ],
+)
+def test_a_wrong_marker_is_named_with_its_file(root: Path, page: str, old: str, new: str, reason: str) -> None:
+    path = root / page
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(UserError) as caught:
+        generated_text.stale(root)
+    assert str(caught.value).startswith(page)
+    assert reason in str(caught.value)
+
+
+def test_an_algorithm_without_a_page_is_named(root: Path) -> None:
+    (root / "docs/algorithms/kmeans.md").unlink()
+    with pytest.raises(UserError, match=r"docs/algorithms/kmeans\.md is missing"):
+        generated_text.stale(root)
