@@ -46,8 +46,8 @@ docs: setup ## build the pages into docs/_build/html; a warning is an error
 	$(PY) -m sphinx -W --keep-going -q -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
-bench: setup ## Clary beside its peers: quality, time and ratio
-	PYTHONPATH=. $(PY) -m benchmarks
+bench: setup ## Clary beside its peers: quality, time and ratio; DATA=FOLDER adds public sets
+	PYTHONPATH=. $(PY) -m benchmarks $(if $(DATA),--data $(DATA))
 
 clean: ## remove what the other verbs made, .venv too
 	rm -rf $(VENV) docs/_build out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

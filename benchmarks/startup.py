@@ -1,6 +1,6 @@
 """How long the SDK takes to open, and how long a job takes from ``fit()`` to its first record.
 
-    python benchmarks/startup.py [--json] [--repeats N]
+    python -m benchmarks.startup [--repeats 5] [--json FILE]
 
 Each number is the median of several runs in fresh processes, after one run that warms the file cache.
 """
@@ -8,12 +8,13 @@ Each number is the median of several runs in fresh processes, after one run that
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from benchmarks.report import Row, keep, show
 
 _OPEN = "import time; began = time.perf_counter(); {program}; print(time.perf_counter() - began)"
 _JOB = """
@@ -62,16 +63,15 @@ def measure(repeats: int) -> dict[str, float]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--json", action="store_true")
-    asked = parser.parse_args()
-    found = measure(asked.repeats)
-    if asked.json:
-        print(json.dumps(found))
-        return
-    for name, seconds in found.items():
-        print(f"{seconds:7.3f} s  {_WORDS[name]}")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=5, help="runs of each, after one that warms up")
+    parser.add_argument("--json", type=Path, help="file for the results")
+    options = parser.parse_args()
+    rows: list[Row] = [
+        {"what": _WORDS[name], "seconds": seconds} for name, seconds in measure(options.repeats).items()
+    ]
+    show(f"Start-up, medians of {options.repeats}", rows)
+    keep(options.json, {"startup": rows})
 
 
 if __name__ == "__main__":

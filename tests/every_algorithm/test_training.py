@@ -231,6 +231,21 @@ def test_a_host_that_fails_ends_the_job_of_the_other(algorithm: AlgorithmSpec, t
     assert leader.model == {}
 
 
+@needs_signals
+@pytest.mark.only_if("hosts")
+@pytest.mark.parametrize("asked", [0, 1], ids=["leader", "follower"])
+def test_a_stop_signal_to_one_host_stops_both(algorithm: AlgorithmSpec, tmp_path: Path, asked: int) -> None:
+    names, address = ("algo-1", "algo-2"), f"127.0.0.1:{free_port()}"
+    rooms = [prolonged(furnished(algorithm, tmp_path / name)).hosts(name, *(set(names) - {name})) for name in names]
+    running = [room.start(CLARY_RENDEZVOUS=address) for room in rooms]
+    with running[0], running[1]:
+        running[0].wait_for(ANY_METRIC)
+        running[asked].process.terminate()
+        leader, follower = (each.outcome(seconds=30) for each in running)
+    loadable(leader.succeeded())
+    assert (follower.code, follower.failure) == (0, ""), follower.log
+
+
 # Interruption
 
 

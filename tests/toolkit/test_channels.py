@@ -18,6 +18,7 @@ from clary.toolkit.media import MediaType
 from exam.pipes import Feeder
 
 CSV = MediaType("text/csv", {"label_size": "0"})
+needs_links = pytest.mark.skipif(os.name == "nt", reason="links need rights of their own on this system")
 needs_fifos = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no FIFOs")
 
 
@@ -61,6 +62,7 @@ def test_a_channel_may_be_a_single_file(tmp_path: Path) -> None:
     assert values(channel) == [[1, 2]]
 
 
+@needs_links
 def test_a_link_to_a_folder_is_followed(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "a.csv").write_bytes(b"1\n")
@@ -103,6 +105,7 @@ def test_wrapped_objects_are_taken_out_of_their_records(tmp_path: Path) -> None:
     assert values(channel) == [[1, 2], [3, 4], [5, 6]]
 
 
+@needs_links
 def test_a_file_that_cannot_be_opened_is_the_machines_fault(tmp_path: Path) -> None:
     channel = laid_out(tmp_path, {"a": b"1\n"})
     (tmp_path / "train" / "b").symlink_to(tmp_path / "nowhere")

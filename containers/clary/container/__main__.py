@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from clary.container import owner
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the program that the first argument names; 2 if it names neither."""
@@ -13,6 +15,7 @@ def main(arguments: list[str] | None = None) -> int:
     sys.stdout.reconfigure(line_buffering=True, encoding="utf-8", errors="replace")  # type: ignore[union-attr]
     if verb in ("train", "serve"):
         sys.stdout.write(f"Docker entrypoint called with argument(s): {verb}\n")
+        owner.watch()
     if verb == "train":
         from clary.container.train_program import main as train
 

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from clary.container import owner
+
 _OF_ONE_JOB = ("CLARY_ROOT", "CLARY_ALGORITHM", "CLARY_RENDEZVOUS", "TRAINING_JOB_NAME", "TRAINING_JOB_ARN")
 
 
@@ -19,7 +21,7 @@ class Child:
     """``python -m <arguments>``; each line of its output goes to ``on_line`` from a thread of its own.
 
     It has a session (on Windows a group) of its own, so that Ctrl-C reaches this process alone, which then
-    decides how to stop the child.
+    decides how to stop the child. When this process is gone the child ends too.
     """
 
     def __init__(
@@ -35,8 +37,9 @@ class Child:
         self._popen = subprocess.Popen(
             [sys.executable, "-m", *arguments],
             cwd=folder,
-            env=dict(environment),
-            stdin=subprocess.DEVNULL,
+            env={**environment, owner.VARIABLE: "1"},
+            # Never written to: the system closes it when this process ends, in whatever way, and the child hears.
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             encoding="utf-8",
@@ -95,6 +98,8 @@ class Child:
             for line in stream:
                 self._on_line(line.rstrip("\n"))
         self._popen.wait()
+        if self._popen.stdin is not None:
+            self._popen.stdin.close()
         self.ended_at = time.time()
         self._on_end()
 
