@@ -164,8 +164,8 @@ def press(port: int, script: Path, connections: int, seconds: int) -> Measured:
     refused = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
     return Measured(
         float(found(r"Requests/sec:\s+([\d.]+)", text)),
-        milliseconds(found(r"50%\s+(\S+)", text)),
-        milliseconds(found(r"99%\s+(\S+)", text)),
+        milliseconds(found(r"\n\s+50%\s+(\S+)", text)),
+        milliseconds(found(r"\n\s+99%\s+(\S+)", text)),
         (int(refused[1]) if refused else 0) + socket_errors(text),
     )
 

@@ -9,11 +9,12 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
+from types import coroutine
 from typing import Any
 
 from clary.toolkit.errors import UserError
@@ -30,13 +31,14 @@ _LOG = logging.getLogger("clary.serve")
 
 @dataclass(slots=True)
 class Call:
-    """A request body, its type, the type of its answer, and where the outcome is awaited; numbered as they arrive."""
+    """A request body, its type, and the type of its answer; then the outcome, and who waits for it."""
 
     body: bytes
     content_type: MediaType
     accept: MediaType
-    outcome: asyncio.Future[Outcome]
-    number: int
+    number: int = 0
+    outcome: Outcome | None = None
+    waiter: asyncio.Future[None] | None = None
 
 
 class Batcher:
@@ -51,30 +53,39 @@ class Batcher:
         self._predictor, self._executor, self._free = predictor, executor, threads
         self._small: deque[Call] = deque()
         self._large: deque[Call] = deque()
-        self._scheduled = False
+        self._coming = False
         self._seconds: dict[int, deque[float]] = {}
         self._arrived = 0
         self.running = 0
 
-    def submit(self, body: bytes, content_type: MediaType, accept: MediaType) -> asyncio.Future[Outcome]:
-        """A future of the encoded answer, or of the error that takes its place; call it on the event loop."""
-        loop = asyncio.get_running_loop()
+    async def answer(self, body: bytes, content_type: MediaType, accept: MediaType) -> Outcome:
+        """The encoded answer, or the error that takes its place."""
         self._arrived += 1
-        call = Call(body, content_type, accept, loop.create_future(), self._arrived)
         self.running += 1
+        call = Call(body, content_type, accept, self._arrived)
         (self._small if len(body) <= LARGE else self._large).append(call)
-        self._schedule(loop)
+        loop = asyncio.get_running_loop()
+        try:
+            if not self._coming:
+                # The first request of a turn answers all that arrive in it, its own among them.
+                self._coming = True
+                try:
+                    await _turn()
+                except BaseException:
+                    loop.call_soon(self._flush, loop)
+                    raise
+                self._flush(loop)
+            if call.outcome is None:
+                call.waiter = loop.create_future()
+                await call.waiter
+        finally:
+            self.running -= 1
+        assert call.outcome is not None
         return call.outcome
 
-    def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
-        if not self._scheduled:
-            self._scheduled = True
-            loop.call_soon(self._flush, loop)
-
     def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._scheduled = False
-        small = self._together()
-        quick = self._is_quick(small)
+        self._coming = False
+        small, quick = self._together()
         if quick:
             self._finish(small, *self._timed(small))
             small = []
@@ -87,17 +98,22 @@ class Batcher:
         if quick and self._small:
             self._schedule(loop)
 
-    def _together(self) -> list[Call]:
-        """The small calls to answer next, taken out of those that wait."""
+    def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
+        if not self._coming:
+            self._coming = True
+            loop.call_soon(self._flush, loop)
+
+    def _together(self) -> tuple[list[Call], bool]:
+        """The small calls to answer next, taken out of those that wait, and whether the event loop is quick with them."""
         calls = list(islice(self._small, MOST_TOGETHER))
         few = calls
-        while len(few) > 1 and not self._is_quick(few):
+        while not (quick := self._is_quick(few)) and len(few) > 1:
             few = few[: len(few) // 2]
-        if self._is_quick(few):
+        if quick:
             calls = few
         for _ in calls:
             self._small.popleft()
-        return calls
+        return calls, quick
 
     def _is_quick(self, calls: list[Call]) -> bool:
         """Whether these calls are expected to take the event loop no longer than it can spare.
@@ -126,16 +142,25 @@ class Batcher:
             self._schedule(loop)
 
     def _finish(self, calls: list[Call], outcomes: list[Outcome], seconds: float) -> None:
-        self.running -= len(calls)
-        self._seconds.setdefault(_size_class(calls), deque(maxlen=4)).append(seconds)
+        size = _size_class(calls)
+        if size not in self._seconds:
+            self._seconds[size] = deque(maxlen=4)
+        self._seconds[size].append(seconds)
         for call, outcome in zip(calls, outcomes, strict=True):
-            if not call.outcome.done():
-                call.outcome.set_result(outcome)
+            call.outcome = outcome
+            if call.waiter is not None and not call.waiter.done():
+                call.waiter.set_result(None)
 
     def _timed(self, calls: list[Call]) -> tuple[list[Outcome], float]:
         started = time.perf_counter()
         outcomes = answer(self._predictor, calls)
         return outcomes, time.perf_counter() - started
+
+
+@coroutine
+def _turn() -> Generator[None, None, None]:
+    """Let the event loop go round once."""
+    yield
 
 
 def answer(predictor: Predictor[Any, Any], calls: Sequence[Call]) -> list[Outcome]:

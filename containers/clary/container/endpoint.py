@@ -84,7 +84,7 @@ class Endpoint:
             if not held or not body or message.get("more_body"):
                 body = await self._rest(message, receive, announced=held)
                 held = held or len(body)
-            outcome = await self._batcher.submit(body, plan.content_type, plan.accept)
+            outcome = await self._batcher.answer(body, plan.content_type, plan.accept)
         except (ClaryError, HttpError) as error:
             outcome = error
         except _GoneError:

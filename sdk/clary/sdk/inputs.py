@@ -10,7 +10,7 @@ import io
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from clary.runner.request import Distribution, Mode
@@ -23,17 +23,6 @@ from clary.toolkit.spec import AlgorithmSpec, Channel
 if TYPE_CHECKING:
     from clary.toolkit.records import Records
 
-_SUFFIXES = {
-    ".csv": media.CSV,
-    ".libsvm": media.LIBSVM,
-    ".svm": media.LIBSVM,
-    ".pbr": media.RECORDIO_PROTOBUF,
-    ".rec": media.RECORDIO_PROTOBUF,
-    ".recordio": media.RECORDIO_PROTOBUF,
-    ".data": media.RECORDIO_PROTOBUF,
-    ".jsonl": media.JSON_LINES,
-    ".parquet": media.PARQUET,
-}
 # How a file of each type is cut into records; of any other type a whole file is one.
 SPLITS: Mapping[str, Split] = {
     media.CSV: "Line",
@@ -197,8 +186,7 @@ def _sample(folder: Path) -> list[Path]:
 
 
 def _by_suffix(name: str, spec: AlgorithmSpec) -> str | None:
-    path = PurePosixPath(name.lower().removesuffix(".gz"))
-    kind = _SUFFIXES.get(path.suffix)
+    kind = media.of_file(name)
     if kind == media.CSV and not spec.capabilities.supervised:
         return f"{media.CSV};label_size=0"
     return kind

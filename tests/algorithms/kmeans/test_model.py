@@ -19,7 +19,8 @@ SMALL = st.floats(-100, 100, width=32)
 
 def exact_squared(points: np.ndarray, centers: np.ndarray) -> np.ndarray:
     difference = points.astype(np.float64)[:, None, :] - centers.astype(np.float64)[None, :, :]
-    return np.square(difference).sum(axis=2)
+    squared: np.ndarray = np.square(difference).sum(axis=2)
+    return squared
 
 
 @given(arrays(np.float32, (12, 3), elements=SMALL), arrays(np.float32, (5, 3), elements=SMALL))
