@@ -12,8 +12,6 @@ import pytest
 from command import clary
 from exam.room import clean_environment
 
-np = pytest.importorskip("numpy")
-
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="the shell that splits the lines is a POSIX one")

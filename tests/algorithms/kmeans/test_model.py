@@ -55,6 +55,24 @@ def test_the_distance_to_a_center_from_itself_is_exactly_zero() -> None:
     assert prepared.squared(centers, index).tolist() == [0.0] * 8
 
 
+@pytest.mark.parametrize("scale", [1e-30, 1e-18, 1.0, 1e18, 1e19, 1e30])
+def test_very_large_and_very_small_numbers_find_their_center(scale: float) -> None:
+    points = (generators.blobs(300, 4, 5, seed=1, spread=0.1).dense() * np.float32(scale)).astype(np.float32)
+    centers = points[:7]
+    prepared = Centers(centers)
+    index = prepared.nearest(points)
+    squared = exact_squared(points, centers)
+    assert prepared.nearest(centers).tolist() == [int(row.argmin()) for row in exact_squared(centers, centers)]
+    np.testing.assert_allclose(prepared.squared(points, index), squared.min(axis=1), rtol=1e-4, atol=1e-9 * scale**2)
+
+
+def test_streamed_sums_of_far_away_rows_keep_their_digits() -> None:
+    points = np.float32(2**20) + np.arange(5000, dtype=np.float32).reshape(-1, 1) % 8
+    sums, counts = grouped(points, np.zeros(5000, np.intp), 1)
+    assert sums[0, 0] == points.astype(np.float64).sum()
+    assert counts[0] == 5000
+
+
 def test_sparse_rows_are_assigned_like_dense_ones() -> None:
     points = np.where(RNG.random((200, 30)) < 0.2, RNG.normal(size=(200, 30)), 0).astype(np.float32)
     prepared = Centers(points[:9])

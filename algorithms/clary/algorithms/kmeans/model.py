@@ -20,35 +20,51 @@ Rows = Any  # a float array (N, D), or a SciPy CSR matrix of the same shape
 # The expanded square loses digits where the points lie far from the origin. Moving the origin into the data
 # costs one more pass over memory, so it is done where the offset dwarfs the spread.
 _FAR = 16.0
+# Below this, float32 has too few digits left for the differences between squares.
+_TINY = 1e-30
 
 
 class Centers:
-    """Centers prepared for many look-ups: transposed, with their half squared norms, around a near origin."""
+    """Centers prepared for many look-ups: transposed, with their half squared norms, around a near origin.
+
+    Everything is float32 unless squares are too large or too small for it; then the look-up is in float64.
+    """
 
     def __init__(self, centers_KD: Array) -> None:
         self.centers_KD = centers_KD
-        origin_D = centers_KD.mean(axis=0, dtype=np.float64)
-        spread = float(np.square(centers_KD - origin_D).sum(axis=1).mean())
+        exact_KD = centers_KD.astype(np.float64)
+        origin_D = exact_KD.mean(axis=0)
+        spread = float(np.square(exact_KD - origin_D).sum(axis=1).mean())
         far = float(origin_D @ origin_D) > _FAR * spread
         self._origin_D = origin_D.astype(np.float32) if far else None
-        moved_KD = centers_KD - origin_D.astype(np.float32) if far else centers_KD
-        self._moved_DK = np.ascontiguousarray(moved_KD.T, dtype=np.float32)
-        self._half_K = (0.5 * np.square(moved_KD, dtype=np.float64).sum(axis=1)).astype(np.float32)
+        self._moved_DK = (exact_KD - origin_D.astype(np.float32) if far else exact_KD).T
+        self._half_K = 0.5 * np.square(self._moved_DK).sum(axis=0)
+        self._tiny = float(self._half_K.max()) < _TINY
+        with np.errstate(over="ignore"):
+            self._quick_DK = np.ascontiguousarray(self._moved_DK, dtype=np.float32)
+            self._quick_half_K = self._half_K.astype(np.float32)
 
     def nearest(self, points_ND: Rows) -> npt.NDArray[np.intp]:
         """Index of the closest center for each point; ties go to the lower index."""
-        if self._origin_D is not None:
-            points_ND = _dense(points_ND) - self._origin_D
         # |x - c|^2 = |x|^2 - 2 (x c - |c|^2 / 2), and |x|^2 is the same for every center.
-        product_NK = points_ND @ self._moved_DK
-        np.subtract(product_NK, self._half_K, out=product_NK)
-        index_N: npt.NDArray[np.intp] = product_NK.argmax(axis=1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            if self._origin_D is not None:
+                points_ND = _dense(points_ND) - self._origin_D
+            gain_NK = points_ND @ self._quick_DK
+            np.subtract(gain_NK, self._quick_half_K, out=gain_NK)
+        if self._tiny or not np.isfinite(gain_NK).all():
+            gain_NK = _dense(points_ND).astype(np.float64) @ self._moved_DK - self._half_K
+        index_N: npt.NDArray[np.intp] = gain_NK.argmax(axis=1)
         return index_N
 
     def squared(self, points_ND: Rows, index_N: npt.NDArray[np.intp]) -> Array:
         """Squared distance of each point to the center of that index, by the difference itself: exact near zero."""
-        difference_ND = _dense(points_ND) - self.centers_KD[index_N]
-        squared_N: Array = np.einsum("nd,nd->n", difference_ND, difference_ND)
+        with np.errstate(over="ignore"):
+            difference_ND = _dense(points_ND) - self.centers_KD[index_N]
+            squared_N: Array = np.einsum("nd,nd->n", difference_ND, difference_ND)
+        if self._tiny or not np.isfinite(squared_N).all():
+            exact_ND = _dense(points_ND).astype(np.float64) - self.centers_KD[index_N]
+            squared_N = np.einsum("nd,nd->n", exact_ND, exact_ND)
         return squared_N
 
 
@@ -92,7 +108,7 @@ def grouped(points_ND: Rows, index_N: npt.NDArray[np.intp], groups: int) -> tupl
     hit_K = np.flatnonzero(counts_K)
     starts = np.concatenate([[0], np.cumsum(counts_K[hit_K])[:-1]]).astype(np.intp)
     sums_KD = np.zeros((groups, points_ND.shape[1]))
-    sums_KD[hit_K] = np.add.reduceat(_dense(points_ND)[order_N], starts, axis=0)
+    sums_KD[hit_K] = np.add.reduceat(_dense(points_ND)[order_N], starts, axis=0, dtype=np.float64)
     return sums_KD, counts_K
 
 

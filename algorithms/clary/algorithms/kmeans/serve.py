@@ -10,9 +10,11 @@ from clary.algorithms.kmeans.model import Centers
 from clary.algorithms.kmeans.spec import SPEC
 from clary.toolkit.artifact import MANIFEST, Artifact
 from clary.toolkit.codecs import mxnet_ndarray
-from clary.toolkit.errors import UserError
+from clary.toolkit.errors import DataError, UserError
 from clary.toolkit.predictor import Columns, TabularPredictor
 from clary.toolkit.records import Records
+
+_FARTHEST = float(np.finfo(np.float32).max)
 
 
 class Predictor(TabularPredictor):
@@ -56,7 +58,8 @@ class Predictor(TabularPredictor):
             return {name: np.empty(0, np.float32) for name in ("closest_cluster", "distance_to_cluster")}
         points_ND = request.dense()
         index_N = self._centers.nearest(points_ND)
-        return {
-            "closest_cluster": index_N.astype(np.float32),
-            "distance_to_cluster": np.sqrt(self._centers.squared(points_ND, index_N)),
-        }
+        distance_N = np.sqrt(self._centers.squared(points_ND, index_N))
+        if distance_N.max() > _FARTHEST:
+            row = request.first_row + int(distance_N.argmax())
+            raise DataError("the row is farther from every center than a float32 can say; scale it", row=row)
+        return {"closest_cluster": index_N.astype(np.float32), "distance_to_cluster": distance_N.astype(np.float32)}
