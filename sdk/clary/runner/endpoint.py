@@ -101,8 +101,10 @@ class LocalEndpoint:
         shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _await_ping(self, timeout: float) -> None:
-        client, deadline = HttpClient(self.url, timeout=2.0), time.monotonic() + timeout
+        deadline = time.monotonic() + timeout
         while True:
+            left = deadline - time.monotonic()
+            client = HttpClient(self.url, timeout=min(2.0, max(left, _LOOK_AGAIN)))
             try:
                 if client.get("/ping").status == _HEALTHY:
                     return
@@ -112,7 +114,7 @@ class LocalEndpoint:
                 client.close()
             if not self.running:
                 raise _early_end(self._child, list(self._lines))
-            if time.monotonic() > deadline:
+            if left <= 0:
                 raise PlatformError(f"the server did not answer /ping within {timeout:g} s; it said:\n{self.log}")
             time.sleep(_LOOK_AGAIN)
 
