@@ -67,15 +67,13 @@ class Records:
         """All rows of the parts, in order; the first part says where they came from. All have one width."""
         if len(parts) == 1:
             return parts[0]
-        labels = [part.labels for part in parts]
-        joined_labels = (
-            np.concatenate([each for each in labels if each is not None]) if labels[0] is not None else None
-        )
-        features: Any
+        first = parts[0]
+        labels = None if first.labels is None else np.concatenate([p.labels for p in parts if p.labels is not None])
+        features: Any = [part.features for part in parts]
         if any(part.sparse for part in parts):
             from scipy.sparse import csr_matrix, vstack
 
-            features = csr_matrix(vstack([part.features for part in parts], format="csr"), dtype=np.float32)
+            features = csr_matrix(vstack(features, format="csr"), dtype=np.float32)
         else:
-            features = np.concatenate([part.dense() for part in parts])
-        return replace(parts[0], features=features, labels=joined_labels)
+            features = np.concatenate(features)
+        return Records(features, labels, first.source, first.first_row)

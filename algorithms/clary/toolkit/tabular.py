@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, BinaryIO
 
@@ -55,6 +55,13 @@ def decode(body: bytes, content_type: MediaType, *, missing: bool = False) -> Re
     if name == media.PARQUET:
         return parquet.decode(body, label_size=_label_size(content_type, 0), missing=missing)
     raise _unsupported(name, TYPES)
+
+
+def decode_together(bodies: Sequence[bytes], content_type: MediaType) -> Records | None:
+    """The rows of several bodies that hold one row each; None where they must be read one by one."""
+    if content_type.name == media.CSV and not content_type.parameters:
+        return csv.decode_rows(bodies)
+    return None
 
 
 def encode(columns: Mapping[str, npt.NDArray[Any]], accept: MediaType, *, json_key: str = "predictions") -> bytes:

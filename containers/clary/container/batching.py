@@ -24,6 +24,7 @@ from clary.toolkit.predictor import Predictor
 Outcome = bytes | Exception
 
 MOST_TOGETHER = 64  # requests in a batch: enough to share the cost of a call, few enough for quick first answers
+MOST_TURNS = 3  # of the event loop that a batch gathers; each takes some microseconds
 LARGE = 64 * 1024  # bytes of a body that is answered alone, off the event loop
 QUICK = 0.002  # seconds that the event loop may spend on a batch; a health check waits no longer than this
 _LOG = logging.getLogger("clary.serve")
@@ -70,11 +71,15 @@ class Batcher:
                 # The first request of a turn answers all that arrive in it, its own among them.
                 self._coming = True
                 try:
-                    await _turn()
+                    await self._gather()
                 except BaseException:
                     loop.call_soon(self._flush, loop)
                     raise
                 self._flush(loop)
+            else:
+                # Where the event loop itself answers, that is done within a few turns, and nobody need be woken.
+                while self._coming and call.outcome is None:
+                    await _turn()
             if call.outcome is None:
                 call.waiter = loop.create_future()
                 await call.waiter
@@ -82,6 +87,15 @@ class Batcher:
             self.running -= 1
         assert call.outcome is not None
         return call.outcome
+
+    async def _gather(self) -> None:
+        """Let the event loop go round once, and again as long as that brings further small requests."""
+        before, turns = 0, 0
+        while before < len(self._small) < MOST_TOGETHER and turns < MOST_TURNS:
+            before, turns = len(self._small), turns + 1
+            await _turn()
+        if not turns:
+            await _turn()
 
     def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
         self._coming = False
@@ -104,7 +118,7 @@ class Batcher:
             loop.call_soon(self._flush, loop)
 
     def _together(self) -> tuple[list[Call], bool]:
-        """The small calls to answer next, taken out of those that wait, and whether the event loop is quick with them."""
+        """The small calls to answer next, no longer waiting, and whether the event loop is quick with them."""
         calls = list(islice(self._small, MOST_TOGETHER))
         few = calls
         while not (quick := self._is_quick(few)) and len(few) > 1:
@@ -170,20 +184,44 @@ def answer(predictor: Predictor[Any, Any], calls: Sequence[Call]) -> list[Outcom
     """
     if len(calls) == 1:
         return [_alone(predictor, calls[0])]
-    outcomes: list[Any] = [_attempt(predictor.decode, call.body, call.content_type) for call in calls]
-    good = [index for index, request in enumerate(outcomes) if not isinstance(request, Exception)]
     try:
-        for index, each in zip(good, _predict(predictor, [outcomes[index] for index in good]), strict=True):
-            outcomes[index] = _attempt(predictor.encode, each, calls[index].accept)
+        return _as_one(predictor, calls) or _joined(predictor, calls)
     except Exception:
         return [_alone(predictor, call) for call in calls]
+
+
+def _as_one(predictor: Predictor[Any, Any], calls: Sequence[Call]) -> list[Outcome]:
+    """The outcomes of alike calls of one record each, read at once; none where they are not of that kind."""
+    content_type = calls[0].content_type
+    if any(call.content_type is not content_type for call in calls):
+        return []
+    request = predictor.decode_together([call.body for call in calls], content_type)
+    return [] if request is None else _answered(predictor, request, [1] * len(calls), calls)
+
+
+def _joined(predictor: Predictor[Any, Any], calls: Sequence[Call]) -> list[Outcome]:
+    """The outcomes of calls that are read one by one, and predicted together as far as they can be read."""
+    outcomes: list[Any] = [_attempt(predictor.decode, call.body, call.content_type) for call in calls]
+    good = [index for index, request in enumerate(outcomes) if not isinstance(request, Exception)]
+    if good:
+        requests = [outcomes[index] for index in good]
+        counts = [predictor.count(request) for request in requests]
+        answered = _answered(predictor, predictor.join(requests), counts, [calls[index] for index in good])
+        for index, outcome in zip(good, answered, strict=True):
+            outcomes[index] = outcome
     return outcomes
 
 
-def _predict(predictor: Predictor[Any, Any], requests: list[Any]) -> list[Any]:
-    if not requests:
-        return []
-    return predictor.split(predictor.predict(predictor.join(requests)), [predictor.count(each) for each in requests])
+def _answered(
+    predictor: Predictor[Any, Any], request: Any, counts: Sequence[int], calls: Sequence[Call]
+) -> list[Outcome]:
+    """The encoded answers to a request that was put together from calls with so many records each."""
+    answer = predictor.predict(request)
+    accept = calls[0].accept
+    if all(call.accept is accept for call in calls):
+        return [part for part, _ in zip(predictor.encode_parts(answer, counts, accept), calls, strict=True)]
+    parts = zip(predictor.split(answer, counts), calls, strict=True)
+    return [_attempt(predictor.encode, part, call.accept) for part, call in parts]
 
 
 def _alone(predictor: Predictor[Any, Any], call: Call) -> Outcome:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
+from itertools import islice
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -221,6 +222,14 @@ def encode(columns: Mapping[str, npt.NDArray[Any]], *, key: str = "predictions")
     Numbers are float32 in their shortest form; NaN and infinite ones are null, as JSON has no such numbers.
     """
     return b"{%b:[%b]}" % (orjson.dumps(key), b",".join(_objects(columns)))
+
+
+def encode_parts(
+    columns: Mapping[str, npt.NDArray[Any]], counts: Sequence[int], *, key: str = "predictions"
+) -> list[bytes]:
+    """The answer in runs of that many rows, each as ``encode`` writes it."""
+    objects, name = iter(_objects(columns)), orjson.dumps(key)
+    return [b"{%b:[%b]}" % (name, b",".join(islice(objects, count))) for count in counts]
 
 
 def encode_lines(columns: Mapping[str, npt.NDArray[Any]]) -> bytes:
