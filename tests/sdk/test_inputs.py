@@ -74,7 +74,11 @@ def files(folder: Path, *names: str) -> Path:
         ((), "holds no files"),
         (("a.csv", "b.pbr"), r"mixes kinds of files: .*a\.csv.*b\.pbr|mixes kinds of files: .*b\.pbr.*a\.csv"),
         (("rows.txt",), r"rows\.txt does not tell what it holds; say so with content_type="),
-        (("rows.libsvm",), "channel train holds application/x-recordio-protobuf, text/csv; got text/libsvm"),
+        (
+            ("rows.libsvm",),
+            "channel train: the content type must be one of application/x-recordio-protobuf, text/csv; "
+            "got text/libsvm",
+        ),
     ],
 )
 def test_a_folder_that_cannot_be_understood_is_refused(tmp_path: Path, names: tuple[str, ...], wanted: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 
 from clary.container.layout import Layout
 from clary.toolkit.errors import PlatformError, UserError
@@ -18,6 +19,8 @@ def reason(error: BaseException) -> str:
         text = f"AlgorithmError: {error}"
     elif isinstance(error, MemoryError):
         text = "AlgorithmError: the machine has too little memory for this job; give it more, or less data at a time"
+    elif isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        text = "AlgorithmError: the disk is full; free some space, or have the job write to another one"
     elif isinstance(error, OSError) and error.strerror:
         place = f" ({error.filename})" if error.filename else ""
         text = f"AlgorithmError: the machine failed: {error.strerror}{place}"

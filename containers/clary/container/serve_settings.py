@@ -1,4 +1,11 @@
-"""How a server is set up: what the platform and the operator say through the environment and the command line."""
+"""How a server is set up: what the platform and the operator say through the environment and the command line.
+
+From the platform: ``SAGEMAKER_BIND_TO_PORT``, ``SAGEMAKER_BATCH``, ``SAGEMAKER_MAX_PAYLOAD_IN_MB``,
+``SAGEMAKER_MULTI_MODEL``, and ``MAX_CONTENT_LENGTH`` in bytes. From the operator: ``CLARY_ROOT``,
+``CLARY_ALGORITHM``, ``CLARY_HOST``, ``CLARY_WORKERS`` (processes; one a core by default), ``CLARY_MAX_IN_FLIGHT``
+(requests that each worker takes at once), ``CLARY_MAX_IN_FLIGHT_MB`` (memory for their bodies in each worker)
+and ``CLARY_MODEL_MEMORY_MB`` (for all models of a multi-model endpoint).
+"""
 
 from __future__ import annotations
 

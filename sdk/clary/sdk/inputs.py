@@ -200,4 +200,4 @@ def _by_magic(path: Path) -> str | None:
 def _check_type(channel: str, content_type: str | None, declared: Channel) -> None:
     if content_type is not None and MediaType.parse(content_type).name not in declared.content_types:
         allowed = ", ".join(declared.content_types)
-        raise UserError(f"channel {channel} holds {allowed}; got {content_type}")
+        raise UserError(f"channel {channel}: the content type must be one of {allowed}; got {content_type}")

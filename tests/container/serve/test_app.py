@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from clary.container.app import App, build
 from clary.container.layout import Layout
@@ -213,6 +217,53 @@ def test_neighbors_of_a_bad_request_are_answered(caplog: pytest.LogCaptureFixtur
     assert all(answer.json == {"predictions": [{"total": 6.0}]} for answer in answers if answer.status == 200)
 
 
+BODIES = [
+    b"1,2,3",
+    b"4,5,6\n",
+    b"7,8,9\r\n",
+    b"1,2,3\n4,5,6",
+    b"1e3,-2,.5",
+    b"1,2",
+    b"",
+    b"\n",
+    b"a,b,c",
+    b"1,2,1e99",
+    b'"1",2,3',
+]
+
+
+@given(st.lists(st.sampled_from(BODIES), min_size=2, max_size=8))
+def test_requests_in_any_company_get_what_they_get_alone(bodies: list[bytes]) -> None:
+    alone = {body: call(app(), body=body, content_type=CSV) for body in set(bodies)}
+    assert together(app(), bodies) == [alone[body] for body in bodies]
+
+
+@given(
+    st.lists(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=3, max_size=3), min_size=2)
+)
+def test_numbers_are_read_together_as_they_are_read_alone(rows: list[list[float]]) -> None:
+    bodies = [",".join(map(repr, row)).encode() for row in rows]
+    joint = tabular.decode_together(bodies, MediaType(CSV))
+    assert joint is not None
+    alone = Records.join([tabular.decode(body, MediaType(CSV)) for body in bodies])
+    np.testing.assert_array_equal(joint.dense(), alone.dense())
+
+
+def test_a_predictor_that_reads_and_writes_its_own_way_does_so_in_company_too() -> None:
+    class Own(TinyPredictor):
+        def decode(self, body: bytes, content_type: MediaType) -> Records:
+            return super().decode(body + b"0", content_type)
+
+        def encode(self, answer: Any, accept: MediaType) -> bytes:
+            return b"<" + super().encode(answer, accept) + b">"
+
+    answers = together(build(Own(), settings()), [b"1,2,3", b"1,2,4"])
+    assert [answer.body for answer in answers] == [
+        b'<{"predictions":[{"total":33.0}]}>',
+        b'<{"predictions":[{"total":43.0}]}>',
+    ]
+
+
 def test_neighbors_may_differ_in_types() -> None:
     async def mixed() -> tuple[Response, ...]:
         server = app()
@@ -273,10 +324,6 @@ def test_a_large_request_is_answered_off_the_event_loop() -> None:
 
 
 def test_recordio_goes_in_and_out() -> None:
-    import io
-
-    import numpy as np
-
     protobuf = MediaType("application/x-recordio-protobuf")
     stream = io.BytesIO()
     tabular.write(stream, Records(np.array([[1, 2, 3.5]], np.float32)), protobuf)

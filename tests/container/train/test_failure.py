@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,11 @@ from clary.toolkit.errors import DataError, HyperparameterError, PlatformError, 
         (HyperparameterError(["k must be 1", "x is unknown"]), "ClientError: k must be 1; x is unknown"),
         (DataError("no number", source="a.csv", row=2, column=3), "ClientError: a.csv, row 2, column 3: no number"),
         (PlatformError("host algo-2 has left"), "AlgorithmError: host algo-2 has left"),
-        (OSError(28, "No space left on device"), "AlgorithmError: the machine failed: No space left on device"),
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            "AlgorithmError: the disk is full; free some space, or have the job write to another one",
+        ),
+        (OSError(errno.EIO, "Input/output error"), "AlgorithmError: the machine failed: Input/output error"),
         (OSError(13, "Permission denied", "/x"), "AlgorithmError: the machine failed: Permission denied (/x)"),
         (UserError("two\nlines\t and  blanks"), "ClientError: two lines and blanks"),
     ],
