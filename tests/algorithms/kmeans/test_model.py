@@ -62,8 +62,20 @@ def test_very_large_and_very_small_numbers_find_their_center(scale: float) -> No
     prepared = Centers(centers)
     index = prepared.nearest(points)
     squared = exact_squared(points, centers)
+    joint_index, joint_squared = prepared.closest(points)
+    assert np.array_equal(joint_index, index)
+    assert np.array_equal(joint_squared, prepared.squared(points, index))
     assert prepared.nearest(centers).tolist() == [int(row.argmin()) for row in exact_squared(centers, centers)]
     np.testing.assert_allclose(prepared.squared(points, index), squared.min(axis=1), rtol=1e-4, atol=1e-9 * scale**2)
+
+
+@pytest.mark.parametrize("far", [1e17, 1e19, 3e19, 1e25])
+def test_a_point_far_from_ordinary_centers_finds_the_nearest_one(far: float) -> None:
+    centers = np.array([[-1, 0], [0, 0], [1, 0]], np.float32) * np.float32(1e15)
+    points = np.array([[far, 0], [-far, 0], [0, 0]], np.float32)
+    index, squared = Centers(centers).closest(points)
+    assert index.tolist() == [int(row.argmin()) for row in exact_squared(points, centers)]
+    np.testing.assert_allclose(squared, exact_squared(points, centers).min(axis=1), rtol=1e-5)
 
 
 def test_streamed_sums_of_far_away_rows_keep_their_digits() -> None:

@@ -22,6 +22,8 @@ Rows = Any  # a float array (N, D), or a SciPy CSR matrix of the same shape
 _FAR = 16.0
 # Below this, float32 has too few digits left for the differences between squares.
 _TINY = 1e-30
+# Squares up to here leave float32 room for the products and sums that a look-up forms of them.
+_HUGE = 1e37
 
 
 class Centers:
@@ -40,6 +42,7 @@ class Centers:
         self._moved_DK = (exact_KD - origin_D.astype(np.float32) if far else exact_KD).T
         self._half_K = 0.5 * np.square(self._moved_DK).sum(axis=0)
         self._tiny = float(self._half_K.max()) < _TINY
+        self._ordinary = _TINY <= float(self._half_K.max()) < _HUGE
         with np.errstate(over="ignore"):
             self._quick_DK = np.ascontiguousarray(self._moved_DK, dtype=np.float32)
             self._quick_half_K = self._half_K.astype(np.float32)
@@ -56,6 +59,22 @@ class Centers:
             gain_NK = _dense(points_ND).astype(np.float64) @ self._moved_DK - self._half_K
         index_N: npt.NDArray[np.intp] = gain_NK.argmax(axis=1)
         return index_N
+
+    def closest(self, points_ND: Array) -> tuple[npt.NDArray[np.intp], Array]:
+        """What ``nearest`` and ``squared`` return, in one go and with one check: small requests live on this."""
+        if self._ordinary:
+            with np.errstate(over="ignore", invalid="ignore"):
+                moved_ND = points_ND if self._origin_D is None else points_ND - self._origin_D
+                gain_NK = moved_ND @ self._quick_DK
+                gain_NK -= self._quick_half_K
+                index_N: npt.NDArray[np.intp] = gain_NK.argmax(axis=1)
+                difference_ND = points_ND - self.centers_KD[index_N]
+                squared_N: Array = np.einsum("nd,nd->n", difference_ND, difference_ND)
+            # Beside ordinary centers a product overflows only for a point that is farther away than this.
+            if squared_N.max() < _HUGE:
+                return index_N, squared_N
+        index_N = self.nearest(points_ND)
+        return index_N, self.squared(points_ND, index_N)
 
     def squared(self, points_ND: Rows, index_N: npt.NDArray[np.intp]) -> Array:
         """Squared distance of each point to the center of that index, by the difference itself: exact near zero."""

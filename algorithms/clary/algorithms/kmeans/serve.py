@@ -57,9 +57,12 @@ class Predictor(TabularPredictor):
         if not len(request):
             return {name: np.empty(0, np.float32) for name in ("closest_cluster", "distance_to_cluster")}
         points_ND = request.dense()
-        index_N = self._centers.nearest(points_ND)
-        distance_N = np.sqrt(self._centers.squared(points_ND, index_N))
-        if distance_N.max() > _FARTHEST:
+        index_N, squared_N = self._centers.closest(points_ND)
+        distance_N = np.sqrt(squared_N)
+        if squared_N.dtype != np.float32 and distance_N.max() > _FARTHEST:
             row = request.first_row + int(distance_N.argmax())
             raise DataError("the row is farther from every center than a float32 can say; scale it", row=row)
-        return {"closest_cluster": index_N.astype(np.float32), "distance_to_cluster": distance_N.astype(np.float32)}
+        return {
+            "closest_cluster": index_N.astype(np.float32),
+            "distance_to_cluster": distance_N.astype(np.float32, copy=False),
+        }
