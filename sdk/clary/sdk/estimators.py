@@ -24,7 +24,8 @@ class KMeans(TypedEstimator):
     eval_metrics: Metrics reported for the test channel: mean (msd) and sum (ssd) of squared distances. A JSON
         list of one or more of 'msd', 'ssd', each at most once.
     extra_center_factor: The streaming phase keeps k times this many centers and merges them to k at the end;
-        'auto' is 10. An integer at least 1 or 'auto'.
+        'auto' is 10 for up to ten clusters, up to 100 for about 25, and again 10 from 250 on. An integer at least
+        1 or 'auto'.
     half_life_time_size: Points after which an observation counts half in its center; 0 means no decay. An integer
         at least 0.
     init_method: How the starting centers are picked from the first batch. One of 'random', 'kmeans++'.

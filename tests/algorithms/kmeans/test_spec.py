@@ -7,6 +7,7 @@ import re
 import pytest
 
 from clary.algorithms.kmeans.spec import SPEC
+from clary.algorithms.kmeans.train import automatic_factor
 from clary.toolkit.errors import HyperparameterError
 
 # name: type, least, greatest (both included where given), default, auto, required
@@ -120,3 +121,10 @@ def test_every_problem_is_reported_at_once() -> None:
         "no value was given for 'feature_dim', which must be set",
     ):
         assert part in text
+
+
+@pytest.mark.parametrize(
+    ("clusters", "factor"), [(1, 10), (8, 10), (10, 10), (11, 16), (25, 100), (50, 50), (1000, 10)]
+)
+def test_automatic_factor_is_ten_where_it_was_seen_and_bounded_elsewhere(clusters: int, factor: int) -> None:
+    assert automatic_factor(clusters) == factor

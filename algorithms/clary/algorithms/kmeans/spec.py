@@ -43,7 +43,8 @@ class Hyperparameters(HyperparameterSet):
         auto=True,
         tunable=(4, 10),
         scaling="Auto",
-        doc="The streaming phase keeps k times this many centers and merges them to k at the end; 'auto' is 10.",
+        doc="The streaming phase keeps k times this many centers and merges them to k at the end; 'auto' is 10 "
+        "for up to ten clusters, up to 100 for about 25, and again 10 from 250 on.",
     )
     half_life_time_size: int = integer(
         0, at_least=0, doc="Points after which an observation counts half in its center; 0 means no decay."
