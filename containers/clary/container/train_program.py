@@ -15,7 +15,7 @@ from types import FrameType
 from typing import Any
 
 from clary.algorithms import registry
-from clary.container import configuration, failure
+from clary.container import configuration, failure, logs
 from clary.container.layout import Layout
 from clary.toolkit.errors import UserError
 from clary.toolkit.spec import AlgorithmSpec, HyperparameterSet
@@ -181,6 +181,4 @@ def _rendezvous() -> tuple[str, int] | None:
 
 
 def _write(text: str, level: str = "INFO") -> None:
-    """Print one line in the platform's form; the parts of a text with several lines stay one log event."""
-    stamp = time.strftime("%m/%d/%Y %H:%M:%S")
-    sys.stdout.write(f"[{stamp} {level} {threading.get_ident()}] {' '.join(text.splitlines())}\n")
+    sys.stdout.write(f"{logs.line(text, level)}\n")

@@ -8,11 +8,13 @@ from __future__ import annotations
 import glob
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from clary.runner.placement import find
 from clary.runner.request import Distribution, Mode
 from clary.runner.splitting import Split, inflated, whole_records
 from clary.toolkit import media
@@ -21,6 +23,7 @@ from clary.toolkit.media import MediaType
 from clary.toolkit.spec import AlgorithmSpec, Channel
 
 if TYPE_CHECKING:
+    from clary.sdk.s3 import S3
     from clary.toolkit.records import Records
 
 # How a file of each type is cut into records; of any other type a whole file is one.
@@ -201,3 +204,15 @@ def _check_type(channel: str, content_type: str | None, declared: Channel) -> No
     if content_type is not None and MediaType.parse(content_type).name not in declared.content_types:
         allowed = ", ".join(declared.content_types)
         raise UserError(f"channel {channel}: the content type must be one of {allowed}; got {content_type}")
+
+
+@contextmanager
+def open_first(given: Input, s3: Callable[[], S3]) -> Iterator[tuple[BinaryIO, str]]:
+    """The first file of an input that is not in memory, open at its start, and its name."""
+    if given.s3 is not None:
+        with s3().open_first(given.s3) as opened:
+            yield opened
+        return
+    path = next(iter(find(given.paths, channel=given.channel).values()))
+    with path.open("rb") as stream:
+        yield stream, path.name

@@ -20,7 +20,7 @@ from clary.runner.transform import TransformRequest, transform_file
 from clary.runner.view import JobView, LogLine
 from clary.sdk.backend import Hosting, JobHandle, ModelSource, Plan, Resources, Status
 from clary.sdk.home import jobs_folder
-from clary.sdk.inputs import Input
+from clary.sdk.inputs import Input, open_first
 from clary.toolkit.errors import UserError
 
 if TYPE_CHECKING:
@@ -41,16 +41,9 @@ class LocalBackend:
         self._endpoint_url = endpoint_url
         self._jobs = Path(output).expanduser().absolute() if output else jobs_folder()
 
-    @contextmanager
-    def open_first(self, given: Input) -> Iterator[tuple[BinaryIO, str]]:
+    def open_first(self, given: Input) -> AbstractContextManager[tuple[BinaryIO, str]]:
         """The first file of the channel, open at its start, and its name."""
-        if given.s3 is not None:
-            with self._s3().open_first(given.s3) as opened:
-                yield opened
-            return
-        path = next(iter(find(given.paths, channel=given.channel).values()))
-        with path.open("rb") as stream:
-            yield stream, path.name
+        return open_first(given, self._s3)
 
     def train(self, plan: Plan) -> JobHandle:
         """Start the job's processes; a job of that name must not exist yet."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
@@ -11,7 +11,7 @@ from clary.runner.placement import find
 from clary.runner.transform import TransformRequest
 from clary.sdk.aws import Aws
 from clary.sdk.backend import Hosting, JobHandle, ModelSource, Plan, Resources
-from clary.sdk.inputs import Input
+from clary.sdk.inputs import Input, open_first
 from clary.sdk.s3 import S3, split, told
 from clary.sdk.sagemaker_endpoint import SageMakerConnection
 from clary.sdk.sagemaker_job import SageMakerJob
@@ -44,16 +44,9 @@ class SageMakerBackend:
         self._aws = Aws(endpoint_url=endpoint_url, region=region, clients=clients, poll_seconds=poll_seconds)
         self._images, self._prefix = dict(images or {}), bucket_prefix
 
-    @contextmanager
-    def open_first(self, given: Input) -> Iterator[tuple[BinaryIO, str]]:
+    def open_first(self, given: Input) -> AbstractContextManager[tuple[BinaryIO, str]]:
         """The first file of the channel, open at its start, and its name."""
-        if given.s3 is not None:
-            with self._s3().open_first(given.s3) as opened:
-                yield opened
-            return
-        path = next(iter(find(given.paths, channel=given.channel).values()))
-        with path.open("rb") as stream:
-            yield stream, path.name
+        return open_first(given, self._s3)
 
     def train(self, plan: Plan) -> JobHandle:
         """Upload what is not on S3 yet, and create the job."""
