@@ -12,6 +12,7 @@ import pytest
 from clary.cli.main import run
 from clary.datasets import samples
 from clary.sdk.model import Model
+from clary.toolkit.artifact import opened
 
 
 def test_predict_writes_a_json_line_for_each_row_in_order(model: Path, digits: Path, tmp_path: Path) -> None:
@@ -88,3 +89,20 @@ def test_answers_that_make_no_file_are_refused(
     said = capsys.readouterr()
     assert "application/jsonlines, text/csv" in said.err
     assert said.out == ""
+
+
+def test_a_model_of_the_managed_suite_asks_for_its_algorithm_and_then_answers(
+    model: Path, digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    managed = tmp_path / "managed"
+    with opened(model) as folder:
+        managed.mkdir()
+        (managed / "model_algo-1").write_bytes((folder / "model_algo-1").read_bytes())
+    assert run(["predict", str(managed), str(digits)]) == 1
+    refusal = capsys.readouterr().err
+    assert "found model_algo-1" in refusal
+    assert "--algorithm or CLARY_ALGORITHM: kmeans" in refusal
+    assert run(["predict", str(managed), str(digits), "--algorithm", "kmeans"]) == 0
+    adopted = capsys.readouterr().out
+    assert run(["predict", str(model), str(digits)]) == 0
+    assert adopted == capsys.readouterr().out

@@ -29,10 +29,13 @@ def load(folder: Path, algorithm: str = "", device: str = "cpu") -> LoadedModel:
     """
     if algorithm:
         algorithm = registry.spec(algorithm).name
-    if (folder / MANIFEST).is_file() or not algorithm:
-        artifact = Artifact.read(folder)
-    else:
-        artifact = registry.predictor(algorithm).adopt(folder)
+    known = (folder / MANIFEST).is_file()
+    if not (known or algorithm) and (found := _members(folder)):
+        raise UserError(
+            f"the model has no {MANIFEST}; found {found}. If the managed suite or another program made it, say of "
+            f"which algorithm it is with --algorithm or CLARY_ALGORITHM: {', '.join(registry.NAMES)}"
+        )
+    artifact = Artifact.read(folder) if known or not algorithm else registry.predictor(algorithm).adopt(folder)
     if algorithm and artifact.algorithm != algorithm:
         raise UserError(
             f"{folder} holds a model of {artifact.algorithm}, but the algorithm to serve is {algorithm}; "
@@ -41,6 +44,11 @@ def load(folder: Path, algorithm: str = "", device: str = "cpu") -> LoadedModel:
     predictor = registry.predictor(registry.spec(artifact.algorithm).name).load(artifact, device)
     size = sum(tensor.nbytes for tensor in artifact.tensors.values()) + sum(map(len, artifact.files.values()))
     return LoadedModel(predictor, size)
+
+
+def _members(folder: Path) -> str:
+    """The first few files of the folder; empty where there is none."""
+    return ", ".join(sorted(path.name for path in folder.glob("*") if path.is_file())[:8])
 
 
 def preload(folder: Path, algorithm: str = "") -> None:
