@@ -76,8 +76,7 @@ def files(folder: Path, *names: str) -> Path:
         (("rows.txt",), r"rows\.txt does not tell what it holds; say so with content_type="),
         (
             ("rows.libsvm",),
-            "channel train: the content type must be one of application/x-recordio-protobuf, text/csv; "
-            "got text/libsvm",
+            "the content type must be one of application/x-recordio-protobuf, text/csv; got text/libsvm",
         ),
     ],
 )
