@@ -49,7 +49,6 @@ class Passes:
 
     def __iter__(self) -> Iterator[Step]:
         """Yield the steps; what the body of the loop did is saved before the next one is taken."""
-        self.job.channel("train").passes = self.epoch if self.job.channel("train").mode != "Pipe" else 0
         while self.epoch < self.epochs and not self.stopped:
             yield from self._one_pass()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 from clary.container import owner
@@ -21,7 +20,6 @@ def main(arguments: list[str] | None = None) -> int:
 
         return train(rest)
     if verb == "serve":
-        os.environ.setdefault("PYTHONUNBUFFERED", "1")
         from clary.container.serve_program import main as serve
 
         return serve(rest)

@@ -51,3 +51,4 @@ def test_the_file_holds_at_most_what_the_platform_uses(tmp_path: Path) -> None:
 def test_a_disk_that_takes_nothing_hides_no_reason(tmp_path: Path) -> None:
     (tmp_path / "output").write_text("in the way")
     failure.write(Layout(tmp_path), "ClientError: fix it")
+    assert (tmp_path / "output").read_text() == "in the way"

@@ -138,8 +138,8 @@ def _score(job: Job[Hyperparameters], centers_KD: Array) -> None:
     parts = batches(channel.records(width=hp.feature_dim), hp.mini_batch_size)
     total, rows = 0.0, 0
     for records in parts if channel.sharded else shared_out(parts, cluster.rank, cluster.size):
-        points_ND = records.dense()
-        total += float(centers.squared(points_ND, centers.nearest(points_ND)).sum(dtype=np.float64))
+        _, squared_N = centers.closest(records.dense())
+        total += float(squared_N.sum(dtype=np.float64))
         rows += len(records)
     total, rows = cluster.sum(np.array([total, rows])).tolist()
     if not rows:
