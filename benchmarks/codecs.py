@@ -101,7 +101,7 @@ CASES = (
     Case("CSV, 50 floats", CSV, floats, "pandas", pandas_reads),
     Case("CSV, 784 pixels", CSV, pixels, "pandas", pandas_reads),
     Case("protobuf, 50 floats", PROTOBUF, floats, "loop", loop_reads, share=0.5),
-    Case("protobuf, sparse", PROTOBUF, sparse, "loop", loop_reads, share=0.1),
+    Case("protobuf, sparse", PROTOBUF, sparse, "loop", loop_reads, share=0.5),
     Case("LIBSVM", "text/libsvm", sparse, "scikit-learn", scikit_learn_reads, share=0.2),
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -12,19 +13,21 @@ from clary.toolkit.spec import AlgorithmSpec, Parameter
 from exam import material
 from exam.endpoint import Endpoint
 from exam.exemptions import exemptions
-from exam.room import Outcome, Room, furnished
+from exam.room import Outcome, Room, TrainOnce, furnished
 
 HERE = Path(__file__).parent
 MISTAKES = ("parameter", "mistake")
+CHOICES = ("channel", "request_type", "answer_type", "variant")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give ``algorithm`` its declarations, ``(parameter, mistake)`` every bad value of every hyperparameter,
-    ``channel`` every channel of the example, and ``request_type`` and ``answer_type`` the declared types.
+    ``channel`` every channel of the example, ``variant`` the name of each of its variants, and ``request_type``
+    and ``answer_type`` the declared types.
     """
     if "algorithm" not in metafunc.fixturenames:
         return
-    asked = [name for name in (*MISTAKES, "channel", "request_type", "answer_type") if name in metafunc.fixturenames]
+    asked = [name for name in (*MISTAKES, *CHOICES) if name in metafunc.fixturenames]
     cases = [
         pytest.param(name, *case, id="-".join([name, *map(_label, case)]), marks=_marks(metafunc, name))
         for name in registry.NAMES
@@ -49,10 +52,18 @@ def _turn(item: pytest.Item) -> int:
 
 
 def _applies(definition: pytest.Item, spec: AlgorithmSpec) -> bool:
-    """Whether the algorithm can do what the check's ``only_if`` marks name: a capability or an input mode."""
+    """Whether the algorithm can do all that the check's ``only_if`` marks name, and nothing that ``unless`` does."""
+    able = _abilities(spec)
+    wanted = {name for mark in definition.iter_markers("only_if") for name in mark.args}
+    unwanted = {name for mark in definition.iter_markers("unless") for name in mark.args}
+    return wanted <= able and not unwanted & able
+
+
+def _abilities(spec: AlgorithmSpec) -> set[str]:
+    """Capabilities, input modes, request types and options of answers: the words that marks may hold."""
+    capabilities = {name for name, able in asdict(spec.capabilities).items() if able}
     modes = {mode for channel in spec.channels for mode in channel.input_modes}
-    wanted = [name for mark in definition.iter_markers("only_if") for name in mark.args]
-    return all(name in modes or getattr(spec.capabilities, name, False) for name in wanted)
+    return capabilities | modes | {*spec.payloads.requests} | {option.name for option in spec.payloads.options}
 
 
 def _marks(metafunc: pytest.Metafunc, name: str) -> list[pytest.MarkDecorator]:
@@ -65,6 +76,7 @@ def _cases(spec: AlgorithmSpec, asked: Sequence[str]) -> Iterator[tuple[object, 
         "channel": material.channels(spec),
         "request_type": spec.payloads.requests,
         "answer_type": spec.payloads.responses,
+        "variant": list(registry.example(spec.name).variants),
     }
     drawn: list[tuple[object, ...]] = [()]
     if "mistake" in asked:
@@ -95,21 +107,33 @@ def room(algorithm: AlgorithmSpec, tmp_path: Path) -> Room:
 
 @pytest.fixture(scope="session")
 def outcomes() -> dict[str, Outcome]:
-    """What came of the examples trained so far, by algorithm."""
+    """What came of the examples and variants trained so far, by where they were."""
     return {}
 
 
 @pytest.fixture
-def trained(
+def train_once(
     algorithm: AlgorithmSpec, outcomes: dict[str, Outcome], tmp_path_factory: pytest.TempPathFactory
-) -> Outcome:
+) -> TrainOnce:
+    """Trains the example, or a variant of it, the first time that a check asks for what came of it."""
+
+    def trained(variant: str = "") -> Outcome:
+        place = f"{algorithm.name}-{variant}"
+        if place not in outcomes:
+            room = Room(tmp_path_factory.mktemp(algorithm.name) / "ml", algorithm)
+            room.configure(material.job(algorithm, variant).hyperparameters)
+            for channel in material.channels(algorithm, variant):
+                room.channel(channel, material.files(algorithm, channel, variant=variant))
+            outcomes[place] = room.train()
+        return outcomes[place].succeeded()
+
+    return trained
+
+
+@pytest.fixture
+def trained(train_once: TrainOnce) -> Outcome:
     """The example, trained once for all checks that only look at what came of it."""
-    if algorithm.name not in outcomes:
-        room = furnished(algorithm, tmp_path_factory.mktemp(algorithm.name) / "ml")
-        for channel in material.channels(algorithm):
-            room.channel(channel, material.files(algorithm, channel))
-        outcomes[algorithm.name] = room.train()
-    return outcomes[algorithm.name].succeeded()
+    return train_once()
 
 
 @pytest.fixture(scope="session")

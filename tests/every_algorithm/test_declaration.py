@@ -8,22 +8,32 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import botocore.session
 import pytest
 from botocore.validate import ParamValidator
+from hypothesis import find
 
 from clary.algorithms import registry
 from clary.toolkit import aws_description
-from clary.toolkit.spec import AUTO, AlgorithmSpec, ChoiceParameter, Parameter
-from exam import service_model
+from clary.toolkit.errors import HyperparameterError
+from clary.toolkit.spec import AUTO, AlgorithmSpec, ChoiceParameter, Metric, Parameter
+from exam import legal, service_model
 from exam.room import clean_environment
 
 REPOSITORY = Path(__file__).parents[2]
 IMAGE = "111122223333.dkr.ecr.eu-west-1.amazonaws.com/clary:1"
 REQUIRED_FILES = {"__init__.py", "spec.py", "model.py", "train.py", "serve.py", "example.py"}
-OPTIONAL_FILES = {"data.py", "loss.py", "layers.py", "evaluate.py", "vocabulary.py"}
+OPTIONAL_FILES = {
+    "data.py",
+    "devices.py",
+    "evaluate.py",
+    "layers.py",
+    "loss.py",
+    "managed.py",
+    "search.py",
+    "vocabulary.py",
+}
 HEADINGS = (
     "What it does",
     "Input",
@@ -35,6 +45,10 @@ HEADINGS = (
 )
 HEAVY = ("torch", "numpy", "scipy", "sklearn", "pyarrow", "boto3", "pandas", "xgboost")
 SENTENCE = re.compile(r"[A-Z'\"].*[^.]\.", re.DOTALL)
+CLAUSE = re.compile(r"[a-z].*[^.]", re.DOTALL)
+VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
+GAP = re.compile(r"\{([a-z_]+)\}")
+NATURAL = {"host": "algo-1-x7k2p", "epoch": "3", "batch": "17", "others": "\ttrain-other:0.5"}
 
 
 def fresh(code: str) -> str:
@@ -50,6 +64,12 @@ def parameters(algorithm: AlgorithmSpec) -> list[Parameter]:
     return list(algorithm.hyperparameters.parameters().values())
 
 
+def reported(metric: Metric, value: float) -> str:
+    """The line that reports the value; a gap without a natural filling gets a word."""
+    gaps = set(GAP.findall(metric.line)) - {"value"}
+    return metric.render(value, **{name: NATURAL.get(name, "1.000") for name in gaps})
+
+
 def test_reading_the_declaration_loads_no_numerical_library(algorithm: AlgorithmSpec) -> None:
     code = f"import sys; from clary.algorithms.{algorithm.name}.spec import SPEC; print(*sys.modules)"
     loaded = set(fresh(code).split())
@@ -61,6 +81,7 @@ def test_each_doc_is_a_sentence(algorithm: AlgorithmSpec) -> None:
     docs |= {f"channel {each.name}": each.doc for each in algorithm.channels}
     docs |= {f"metric {each.name}": each.doc for each in algorithm.metrics}
     docs |= {f"field {each.name}": each.doc for each in algorithm.payloads.fields}
+    docs |= {f"option {each.name}": each.doc for each in algorithm.payloads.options}
     docs["summary"] = algorithm.summary
     assert [f"{name}: {doc}" for name, doc in docs.items() if not SENTENCE.fullmatch(doc)] == []
 
@@ -72,7 +93,11 @@ def test_names_are_those_of_the_platform(algorithm: AlgorithmSpec) -> None:
     assert algorithm.summary
     names = [each.name for each in parameters(algorithm)]
     assert len(set(names)) == len(names)
-    assert not set(names) & set(algorithm.inert)
+    others = [*names, *algorithm.inert, *algorithm.aliases]
+    assert len(set(others)) == len(others), "a name stands for one thing"
+    assert set(algorithm.aliases.values()) <= set(names)
+    metrics = [metric.name for metric in algorithm.metrics]
+    assert len(set(metrics)) == len(metrics)
 
 
 def test_defaults_obey_their_own_bounds(algorithm: AlgorithmSpec) -> None:
@@ -112,28 +137,48 @@ def test_the_default_type_of_each_channel_is_one_that_it_reads(algorithm: Algori
         assert set(channel.input_modes) <= {"File", "Pipe", "FastFile"}
 
 
-def test_the_example_is_legal(algorithm: AlgorithmSpec) -> None:
+def test_the_example_and_its_variants_are_legal(algorithm: AlgorithmSpec) -> None:
     example = registry.example(algorithm.name)
-    algorithm.parse(example.hyperparameters)
     algorithm.parse({**example.hyperparameters, **example.longer})
     assert example.metric in {metric.name for metric in algorithm.metrics}
-    for channel in algorithm.channels:
-        assert channel.required is not True or channel.name in {*example.channels, *example.files}
+    assert {*example.fixed, *example.longer} <= set(algorithm.hyperparameters.parameters())
+    for job in (example, *example.variants.values()):
+        algorithm.parse(job.hyperparameters)
+        assert {*job.channels, *job.files} <= {channel.name for channel in algorithm.channels}
+        for channel in algorithm.channels:
+            assert channel.required is not True or channel.name in {*job.channels, *job.files}
 
 
 def test_metric_expressions_read_back_what_their_lines_carry(algorithm: AlgorithmSpec) -> None:
     for metric in algorithm.metrics:
         for value in (0.0, -1.5, 123456.789, 1e-12, 3.4e38):
-            line = metric.render(value, host="algo-1-x7k2p", epoch=3, batch=17)
-            found = re.search(metric.regex, f"[01/02/2030 03:04:05 INFO 140] {line}")
-            assert found is not None, line
-            assert float(found.group(1)) == value
+            line = reported(metric, value)
+            # The log service shows a tab as #011.
+            for shown in (f"[01/02/2030 03:04:05 INFO 140] {line}", line, line.replace("\t", "#011")):
+                found = re.search(metric.regex, shown)
+                assert found is not None, shown
+                assert float(found.group(1)) == value
 
 
 def test_no_metric_expression_reads_another_metrics_line(algorithm: AlgorithmSpec) -> None:
     for metric in algorithm.metrics:
-        line = metric.render(1.0, host="algo-1", epoch=0, batch=0)
+        line = reported(metric, 1.0)
         assert [each.name for each in algorithm.metrics if re.search(each.regex, line)] == [metric.name]
+
+
+def test_when_a_metric_is_reported_is_the_end_of_a_sentence(algorithm: AlgorithmSpec) -> None:
+    for metric in algorithm.metrics:
+        assert not metric.when or CLAUSE.fullmatch(metric.when), metric.name
+
+
+def test_another_name_is_taken_for_its_hyperparameter(algorithm: AlgorithmSpec) -> None:
+    declared = algorithm.hyperparameters.parameters()
+    for other, name in algorithm.aliases.items():
+        given = dict(registry.example(algorithm.name).hyperparameters)
+        value = given.pop(name, None) or declared[name].spell(find(legal.values(declared[name]), lambda _: True))
+        assert algorithm.parse({**given, other: value}) == algorithm.parse({**given, name: value})
+        with pytest.raises(HyperparameterError, match=f"{other} is another name of {name}"):
+            algorithm.parse({**given, name: value, other: value})
 
 
 def test_the_description_is_plain_json(algorithm: AlgorithmSpec) -> None:
@@ -175,7 +220,17 @@ def test_the_doors_lead_to_the_parts(algorithm: AlgorithmSpec) -> None:
         assert registry.spec(name) is algorithm
 
 
-def test_the_fields_of_an_answer_have_different_names(algorithm: AlgorithmSpec) -> None:
-    names: list[Any] = [field.name for field in algorithm.payloads.fields]
-    assert names
-    assert len(set(names)) == len(names)
+def test_the_fields_and_options_of_an_answer_have_different_names(algorithm: AlgorithmSpec) -> None:
+    payloads = algorithm.payloads
+    for names in ([field.name for field in payloads.fields], [option.name for option in payloads.options]):
+        assert len(set(names)) == len(names)
+    assert any(not field.optional for field in payloads.fields)
+    variables = [option.variable for option in payloads.options if option.variable]
+    assert len(set(variables)) == len(variables)
+    assert all(VARIABLE.fullmatch(variable) for variable in variables)
+
+
+def test_short_names_of_request_types_stand_for_declared_ones(algorithm: AlgorithmSpec) -> None:
+    payloads = algorithm.payloads
+    assert set(payloads.aliases.values()) <= set(payloads.requests)
+    assert not set(payloads.aliases) & set(payloads.requests)

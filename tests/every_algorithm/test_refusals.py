@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from clary.algorithms import registry
-from clary.toolkit import media
+from clary.toolkit import media, tabular
+from clary.toolkit.records import Records
 from clary.toolkit.spec import AlgorithmSpec, Parameter
 from exam import material
 from exam.room import Room
@@ -23,23 +24,27 @@ def required_channel(algorithm: AlgorithmSpec) -> str:
     return next(channel.name for channel in algorithm.channels if channel.required is True)
 
 
+def csv_type(algorithm: AlgorithmSpec) -> str:
+    """CSV rows that begin with their label where the algorithm learns from one."""
+    return media.CSV if algorithm.capabilities.supervised else "text/csv;label_size=0"
+
+
 def csv_room(room: Room, algorithm: AlgorithmSpec, text: str | bytes) -> Room:
     """A room whose required channel is one CSV file with this content."""
     channel = required_channel(algorithm)
     if media.CSV not in algorithm.channel(channel).content_types:  # type: ignore[union-attr]
         pytest.skip(f"{algorithm.title} reads no CSV")
     content = text if isinstance(text, bytes) else text.encode()
-    return room.channel(channel, {"rows.csv": content}, "text/csv;label_size=0")
+    return room.channel(channel, {"rows.csv": content}, csv_type(algorithm))
 
 
 def csv_rows(algorithm: AlgorithmSpec, count: int = 4) -> list[str]:
-    """The example's first rows as lines of CSV, labels in front where the algorithm learns from them."""
+    """The example's first rows as lines of CSV."""
     channel = required_channel(algorithm)
     if channel not in registry.example(algorithm.name).channels:
         pytest.skip(f"{algorithm.title} does not train on rows of numbers")
-    form = "text/csv;label_size=1" if algorithm.capabilities.supervised else "text/csv;label_size=0"
     rows = material.rows(algorithm.name, channel).rows(0, count)
-    return material.written(rows, form).decode().splitlines()
+    return material.written(algorithm, rows, csv_type(algorithm)).decode().splitlines()
 
 
 # Hyperparameters: no data is laid out, so a refusal that names one was made before any was looked for.
@@ -119,7 +124,10 @@ def test_an_unknown_channel_is_refused_by_name(room: Room, algorithm: AlgorithmS
 
 def test_an_unread_content_type_is_refused(room: Room, algorithm: AlgorithmSpec) -> None:
     channel = required_channel(algorithm)
-    for content_type in ("application/pdf", "text/csvv", "no type", "text/html; label_size=0"):
+    declared = algorithm.channel(channel)
+    assert declared is not None
+    short = [name for name in tabular.ALIASES if name not in declared.content_types]
+    for content_type in ("application/pdf", "text/csvv", "no type", "text/html; label_size=0", *short):
         failure = room.channel(channel, {"part": b"1,2\n"}, content_type).train().refused()
         assert f"channel {channel}: ContentType must be one of" in failure
         assert failure.endswith(f"got {content_type}")
@@ -186,20 +194,44 @@ def test_a_text_cell_is_refused_with_row_and_column(room: Room, algorithm: Algor
     assert "many" in failure
 
 
-def test_an_empty_cell_is_refused_with_row_and_column(room: Room, algorithm: AlgorithmSpec) -> None:
+@pytest.mark.unless("missing")
+@pytest.mark.parametrize("text", ["", "nan", "NaN"])
+def test_a_missing_value_is_refused_with_row_and_column(room: Room, algorithm: AlgorithmSpec, text: str) -> None:
     rows = csv_rows(algorithm)
     cells = rows[1].split(",")
-    rows[1] = ",".join([cells[0], "", *cells[2:]])
+    rows[1] = ",".join([cells[0], text, *cells[2:]])
     assert "column 2" in refusal_of_row(room, algorithm, rows, 2)
 
 
-@pytest.mark.parametrize("text", ["nan", "NaN", "inf", "-Infinity", "1e999"])
-def test_a_number_that_is_none_is_refused_with_row_and_column(
-    room: Room, algorithm: AlgorithmSpec, text: str
-) -> None:
+@pytest.mark.only_if("supervised")
+@pytest.mark.parametrize("text", ["", "nan", "inf"])
+def test_a_missing_label_is_refused_with_row_and_column(room: Room, algorithm: AlgorithmSpec, text: str) -> None:
+    rows = csv_rows(algorithm)
+    rows[1] = f"{text},{rows[1].partition(',')[2]}"
+    assert "column 1" in refusal_of_row(room, algorithm, rows, 2)
+
+
+@pytest.mark.parametrize("text", ["inf", "-Infinity", "1e999"])
+def test_an_infinite_number_is_refused_with_row_and_column(room: Room, algorithm: AlgorithmSpec, text: str) -> None:
     rows = csv_rows(algorithm)
     rows[3] = rows[3].rpartition(",")[0] + f",{text}"
     assert f"column {rows[0].count(',') + 1}" in refusal_of_row(room, algorithm, rows, 4)
+
+
+@pytest.mark.only_if("supervised")
+def test_rows_without_labels_are_refused(room: Room, algorithm: AlgorithmSpec) -> None:
+    channel = required_channel(algorithm)
+    bare = Records(material.rows(algorithm.name, channel).rows(0, 5).dense())
+    unlabeled = {
+        "text/csv;label_size=0": material.written(algorithm, bare, "text/csv;label_size=0"),
+        media.RECORDIO_PROTOBUF: material.written(algorithm, bare, media.RECORDIO_PROTOBUF),
+    }
+    declared = [material.named(name) for name in algorithm.channel(channel).content_types]  # type: ignore[union-attr]
+    for form, content in unlabeled.items():
+        if material.named(form) in declared:
+            failure = room.channel(channel, {"part-0": content}, form).train().refused()
+            assert channel in failure
+            assert "label" in failure, failure
 
 
 def test_ragged_rows_are_refused_with_their_row(room: Room, algorithm: AlgorithmSpec) -> None:
@@ -226,7 +258,8 @@ def test_a_damaged_gzip_file_is_refused(room: Room, algorithm: AlgorithmSpec) ->
 
 
 def test_another_width_than_declared_is_refused_with_both_sizes(room: Room, algorithm: AlgorithmSpec) -> None:
-    measured = [name for name, what in algorithm.measured.items() if what == "feature_dim"]
+    widths = {"feature_dim", *(name for name, what in algorithm.measured.items() if what == "feature_dim")}
+    measured = [name for name in algorithm.hyperparameters.parameters() if name in widths]
     if not measured:
         pytest.skip(f"{algorithm.title} declares no width")
     channel = required_channel(algorithm)
@@ -262,7 +295,7 @@ def test_a_file_of_another_type_than_declared_is_refused(room: Room, algorithm: 
 def test_the_second_of_several_files_is_named(room: Room, algorithm: AlgorithmSpec) -> None:
     channel = required_channel(algorithm)
     good = "".join(f"{line}\n" for line in csv_rows(algorithm)).encode()
-    csv_room(room, algorithm, good).channel(channel, {"sub/b.csv": b"x,y\n"}, "text/csv;label_size=0")
+    csv_room(room, algorithm, good).channel(channel, {"sub/b.csv": b"x,y\n"}, csv_type(algorithm))
     assert "file sub/b.csv, row 1" in room.train().refused()
 
 

@@ -8,17 +8,19 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from clary.algorithms import registry
-from clary.toolkit import media
+from clary.toolkit import media, tabular
 from clary.toolkit.artifact import MANIFEST
+from clary.toolkit.records import Floats, Records
 from clary.toolkit.spec import AlgorithmSpec
-from exam import material
-from exam.endpoint import Answer, Endpoint, Rows, rows
+from exam import damage, material
+from exam.asking import ask, close, first, of_numbers, several, telling
+from exam.endpoint import Endpoint, rows
 from exam.room import Outcome
 
-BAD_BODIES = (b"\x00\xff\x00\xff", b"{", b'{"instances": 7}', b"a,b,c\n", b"\n", b"\x0a\x23\xd7\xce\xff\xff\xff\x1f")
 BAD_JSON = (
     b"",
     b"[]",
@@ -43,49 +45,36 @@ BAD_JSON = (
 )
 
 
-def ask(endpoint: Endpoint, algorithm: AlgorithmSpec, kind: str, numbers: range, accept: str | None = None) -> Answer:
-    return endpoint.invoke(material.body(algorithm, kind, numbers), kind, accept)
-
-
-def first(algorithm: AlgorithmSpec) -> str:
-    return algorithm.payloads.requests[0]
-
-
-def several(algorithm: AlgorithmSpec) -> range:
-    """The numbers of seven records, or of as many as a request may hold."""
-    return range(min(7, registry.example(algorithm.name).at_once))
-
-
-def close(found: Rows, expected: Rows) -> bool:
-    """Whether the records say the same; types differ in how many digits they write."""
-    return [list(each) for each in found] == [list(each) for each in expected] and all(
-        one[name] == pytest.approx(other[name], rel=1e-5, abs=1e-6)
-        for one, other in zip(found, expected, strict=True)
-        for name in one
-    )
-
-
 # What it answers
 
 
 def test_each_request_type_is_answered_in_each_answer_type(
     endpoint: Endpoint, algorithm: AlgorithmSpec, request_type: str, answer_type: str
 ) -> None:
-    expected = rows(
-        algorithm, ask(endpoint, algorithm, first(algorithm), several(algorithm), algorithm.payloads.responses[0])
-    )
+    expected = rows(algorithm, ask(endpoint, algorithm, first(algorithm), several(algorithm), telling(algorithm)))
     answer = ask(endpoint, algorithm, request_type, several(algorithm), answer_type)
     assert answer.content_type == answer_type
     assert len(expected) == len(several(algorithm))
-    assert close(rows(algorithm, answer), expected)
+    assert close(rows(algorithm, answer, expected[0]), expected)
+
+
+def test_a_short_name_stands_for_its_type(endpoint: Endpoint, algorithm: AlgorithmSpec) -> None:
+    for short, name in algorithm.payloads.aliases.items():
+        body = material.body(algorithm, name, several(algorithm))
+        answer = endpoint.invoke(body, short)
+        assert answer.status == 200, (short, answer.body)
+        assert answer.body == endpoint.invoke(body, name).body
 
 
 def test_answers_carry_the_declared_fields(endpoint: Endpoint, algorithm: AlgorithmSpec, answer_type: str) -> None:
-    for record in rows(algorithm, ask(endpoint, algorithm, first(algorithm), several(algorithm), answer_type)):
+    (named, *_) = rows(algorithm, ask(endpoint, algorithm, first(algorithm), several(algorithm), telling(algorithm)))
+    answer = ask(endpoint, algorithm, first(algorithm), several(algorithm), answer_type)
+    for record in rows(algorithm, answer, named):
         for field in algorithm.payloads.fields:
             assert field.optional or field.name in record
-            assert field.shape == "vector" or len(record[field.name]) == 1
+            assert field.shape == "vector" or len(record.get(field.name, [0.0])) == 1
         assert set(record) <= {field.name for field in algorithm.payloads.fields}
+        assert np.isfinite([number for values in record.values() for number in values]).all()
 
 
 def test_no_accept_header_means_the_first_declared_type(endpoint: Endpoint, algorithm: AlgorithmSpec) -> None:
@@ -102,8 +91,10 @@ def test_types_are_compared_without_case_and_parameters(
     endpoint: Endpoint, algorithm: AlgorithmSpec, request_type: str
 ) -> None:
     body = material.body(algorithm, request_type, several(algorithm))
-    answer = endpoint.invoke(body, f"{request_type.upper()}; charset=utf-8", algorithm.payloads.responses[0].upper())
+    accept = f"{algorithm.payloads.responses[0].upper()}; charset=utf-8"
+    answer = endpoint.invoke(body, f"{request_type.upper()}; charset=utf-8", accept)
     assert answer.status == 200, answer.body
+    assert answer.body == endpoint.invoke(body, request_type, algorithm.payloads.responses[0]).body
 
 
 def test_many_records_at_once_are_answered_as_each_alone(
@@ -140,9 +131,9 @@ def test_callers_at_once_get_their_own_answers(endpoint: Endpoint, algorithm: Al
         assert close(rows(algorithm, answer), wanted)
 
 
+@pytest.mark.only_if(media.JSON)
 def test_sparse_instances_are_answered_as_dense_ones(endpoint: Endpoint, algorithm: AlgorithmSpec) -> None:
-    if media.JSON not in algorithm.payloads.requests or registry.example(algorithm.name).request:
-        pytest.skip(f"{algorithm.title} reads no JSON rows of numbers")
+    of_numbers(algorithm)
     dense = json.loads(material.body(algorithm, media.JSON, several(algorithm)))["instances"]
     forms = [
         _sparse(each["features"]) if number % 2 else _long(each["features"]) for number, each in enumerate(dense)
@@ -159,6 +150,29 @@ def _sparse(features: Sequence[float]) -> dict[str, object]:
     keys = [place for place, value in enumerate(features) if value]
     values = [features[place] for place in keys]
     return {"data": {"features": {"keys": keys, "shape": [len(features)], "values": values}}}
+
+
+@pytest.mark.only_if("missing")
+def test_missing_values_are_answered_alike_in_every_request_type(
+    endpoint: Endpoint, algorithm: AlgorithmSpec, request_type: str
+) -> None:
+    of_numbers(algorithm)
+    body = material.body(algorithm, request_type, several(algorithm), holes=True)
+    asked = [first(algorithm), request_type]
+    bodies = [material.body(algorithm, kind, several(algorithm), holes=True) for kind in asked]
+    expected, found = [rows(algorithm, endpoint.invoke(*each)) for each in zip(bodies, asked, strict=True)]
+    assert len(found) == len(several(algorithm))
+    assert close(found, expected)
+    assert not close(found, rows(algorithm, ask(endpoint, algorithm, request_type, several(algorithm)))), body
+
+
+@pytest.mark.only_if("missing", media.CSV)
+def test_an_empty_cell_of_a_request_is_nan(endpoint: Endpoint, algorithm: AlgorithmSpec) -> None:
+    text = material.body(algorithm, media.CSV, several(algorithm), holes=True).decode()
+    lines = [[cell or "nan" for cell in line.split(",")] for line in text.splitlines()]
+    spelled = "".join(",".join(cells) + "\n" for cells in lines)
+    assert spelled != text
+    assert endpoint.invoke(spelled.encode(), media.CSV).body == endpoint.invoke(text.encode(), media.CSV).body
 
 
 def test_execution_parameters_are_those_of_the_contract(endpoint: Endpoint, algorithm: AlgorithmSpec) -> None:
@@ -184,33 +198,67 @@ def still_answers(endpoint: Endpoint, algorithm: AlgorithmSpec) -> Iterator[None
 @pytest.mark.usefixtures("still_answers")
 def test_a_bad_body_is_refused(endpoint: Endpoint, algorithm: AlgorithmSpec, request_type: str) -> None:
     whole = material.body(algorithm, request_type, several(algorithm))
-    # One byte more or less would be a legal number in some types; half a record and a stray first byte never are.
-    for body in (*BAD_BODIES, whole[: len(whole) // 2 + 1], b"\xff" + whole):
+    for body in damage.bodies(request_type, whole):
         answer = endpoint.invoke(body, request_type)
         assert answer.status == 400, (body[:40], answer)
         assert answer.problem
 
 
+@pytest.mark.only_if(media.JSON)
 @pytest.mark.usefixtures("still_answers")
 @pytest.mark.parametrize("body", BAD_JSON, ids=lambda body: body[:60].decode())
 def test_bad_json_is_refused(endpoint: Endpoint, algorithm: AlgorithmSpec, body: bytes) -> None:
-    if media.JSON not in algorithm.payloads.requests:
-        pytest.skip(f"{algorithm.title} reads no JSON")
     answer = endpoint.invoke(body, media.JSON)
     assert answer.status == 400, answer
     assert answer.problem
 
 
+def refusal_of_cell(endpoint: Endpoint, algorithm: AlgorithmSpec, text: str) -> str:
+    """The refusal of a CSV request whose second row has this text in its second cell."""
+    of_numbers(algorithm)
+    lines = material.body(algorithm, media.CSV, several(algorithm)).decode().splitlines()
+    cells = lines[1].split(",")
+    body = "\n".join([lines[0], ",".join([cells[0], text, *cells[2:]]), *lines[2:]])
+    answer = endpoint.invoke(body.encode(), media.CSV)
+    assert answer.status == 400
+    return answer.problem
+
+
+@pytest.mark.unless("missing")
+@pytest.mark.only_if(media.CSV)
+@pytest.mark.usefixtures("still_answers")
+@pytest.mark.parametrize("text", ["", "nan"])
+def test_a_missing_value_of_a_request_is_refused_with_its_place(
+    endpoint: Endpoint, algorithm: AlgorithmSpec, text: str
+) -> None:
+    assert "row 2, column 2" in refusal_of_cell(endpoint, algorithm, text)
+
+
+@pytest.mark.only_if(media.CSV)
+@pytest.mark.usefixtures("still_answers")
+@pytest.mark.parametrize("text", ["inf", "-Infinity", "1e999", "many"])
+def test_a_cell_that_is_no_finite_number_is_refused_with_its_place(
+    endpoint: Endpoint, algorithm: AlgorithmSpec, text: str
+) -> None:
+    assert "row 2, column 2" in refusal_of_cell(endpoint, algorithm, text)
+
+
 @pytest.mark.usefixtures("still_answers")
 def test_records_of_another_width_are_refused_with_both_sizes(endpoint: Endpoint, algorithm: AlgorithmSpec) -> None:
-    if registry.example(algorithm.name).request:
-        pytest.skip(f"{algorithm.title} reads no rows of numbers")
+    of_numbers(algorithm)
     width = material.rows(algorithm.name, material.channels(algorithm)[0]).width
-    for wrong in (width - 1, width + 1, 1):
-        answer = endpoint.invoke(json.dumps({"instances": [{"features": [0.5] * wrong}]}).encode(), media.JSON)
-        assert answer.status == 400
-        assert f"{wrong} feature" in answer.problem
-        assert str(width) in answer.problem
+    for kind in algorithm.payloads.requests:
+        # Where values may be left out, those at the end of a row may.
+        may_lack = algorithm.capabilities.missing or kind == media.LIBSVM
+        for wrong in (width + 1,) if may_lack else (width + 1, width - 1, 1):
+            answer = endpoint.invoke(material.request(algorithm, Records(_halves(wrong)), kind), kind)
+            assert answer.status == 400, kind
+            assert f"{wrong} feature" in answer.problem
+            assert str(width) in answer.problem
+
+
+def _halves(width: int) -> Floats:
+    return np.full((1, width), 0.5, np.float32)
 
 
 @pytest.mark.usefixtures("still_answers")
@@ -220,7 +268,9 @@ def test_an_empty_body_is_refused(endpoint: Endpoint, algorithm: AlgorithmSpec, 
 
 @pytest.mark.usefixtures("still_answers")
 def test_a_request_of_an_unread_type_is_refused(endpoint: Endpoint, algorithm: AlgorithmSpec) -> None:
-    for kind in ("application/pdf", "text/csvv", "a/b/c", "?"):
+    read = {*algorithm.payloads.requests, *algorithm.payloads.aliases}
+    kinds = ("application/pdf", "text/csvv", "a/b/c", "?", *tabular.TYPES, *tabular.ALIASES)
+    for kind in (kind for kind in kinds if kind not in read):
         answer = endpoint.invoke(b"1,2,3", kind)
         assert answer.status == 415, kind
         assert first(algorithm) in answer.problem
@@ -232,6 +282,15 @@ def test_an_unwritten_answer_type_is_refused(endpoint: Endpoint, algorithm: Algo
         answer = ask(endpoint, algorithm, first(algorithm), several(algorithm), accept)
         assert answer.status == 406, accept
         assert algorithm.payloads.responses[0] in answer.problem
+
+
+@pytest.mark.usefixtures("still_answers")
+def test_an_option_that_means_nothing_is_refused_by_name(endpoint: Endpoint, algorithm: AlgorithmSpec) -> None:
+    for option in algorithm.payloads.options:
+        accept = f"{telling(algorithm)}; {option.name}=no-such-value"
+        answer = ask(endpoint, algorithm, first(algorithm), several(algorithm), accept)
+        assert answer.status == 400, option.name
+        assert option.name in answer.problem
 
 
 @pytest.mark.usefixtures("still_answers")

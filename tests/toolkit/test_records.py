@@ -13,11 +13,34 @@ from scipy.sparse import csr_matrix
 from clary.toolkit.errors import DataError
 from clary.toolkit.records import Records
 
+KINDS = [np.dtype(np.float32), np.dtype(np.float32), np.dtype(np.int64)]
 
-def made(rows: int, *, sparse: bool = False, labels: int = 1, first_row: int = 1) -> Records:
+
+def made(
+    rows: int, *, sparse: bool = False, labels: int = 1, first_row: int = 1, weights: bool = True, groups: bool = True
+) -> Records:
+    """Rows whose label, weight and group are their number."""
     numbers = np.arange(rows * 3, dtype=np.float32).reshape(rows, 3) % 4
     features: Any = csr_matrix(numbers) if sparse else numbers
-    return Records(features, np.ones((rows, labels), np.float32) if labels else None, "a.csv", first_row)
+    number = np.arange(first_row, first_row + rows)
+    return Records(
+        features,
+        np.tile(number.astype(np.float32)[:, None], (1, labels)) if labels else None,
+        "a.csv",
+        first_row,
+        number.astype(np.float32) if weights else None,
+        number if groups else None,
+    )
+
+
+def per_row(records: Records) -> list[list[float]]:
+    """Label, weight and group of each row."""
+    assert records.labels is not None
+    assert records.weights is not None
+    assert records.groups is not None
+    assert [array.dtype for array in (records.labels, records.weights, records.groups)] == KINDS
+    found: list[list[float]] = np.column_stack([records.labels, records.weights, records.groups]).tolist()
+    return found
 
 
 @pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
@@ -28,10 +51,22 @@ def test_parts_joined_are_the_whole(sparse: bool, data: st.DataObject, rows: int
     parts = [whole.rows(start, stop) for start, stop in zip([0, *cuts], [*cuts, rows], strict=True)]
     joined = Records.join(parts)
     assert joined.dense().tolist() == whole.dense().tolist()
-    assert joined.labels is not None
-    assert len(joined.labels) == rows
+    assert per_row(joined) == per_row(whole) == [[row] * 3 for row in range(5, 5 + rows)]
     assert (joined.source, joined.first_row, joined.width) == ("a.csv", 5, 3)
     assert [part.first_row for part in parts] == [5 + start for start in [0, *cuts]]
+
+
+@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
+@given(data=st.data(), rows=st.integers(0, 9))
+def test_rows_are_taken_in_any_order(sparse: bool, data: st.DataObject, rows: int) -> None:
+    whole = made(rows, sparse=sparse)
+    picks = st.lists(st.integers(0, rows - 1), max_size=12) if rows else st.just([])
+    order = np.array(data.draw(picks), np.int64)
+    taken = whole.take(order)
+    assert taken.sparse == sparse
+    assert taken.dense().tolist() == whole.dense()[order].tolist()
+    assert per_row(taken) == [[row + 1] * 3 for row in order.tolist()]
+    assert (taken.source, taken.first_row, len(taken)) == ("a.csv", 1, len(order))
 
 
 def test_dense_and_sparse_parts_join_to_sparse_ones() -> None:
@@ -40,9 +75,11 @@ def test_dense_and_sparse_parts_join_to_sparse_ones() -> None:
     assert joined.dense().tolist() == [*made(2).dense().tolist(), *made(3).dense().tolist()]
 
 
-def test_rows_without_labels_stay_without() -> None:
-    assert Records.join([made(2, labels=0), made(1, labels=0)]).labels is None
-    assert made(2, labels=0).rows(0, 1).labels is None
+@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
+def test_rows_without_labels_weights_and_groups_stay_without(sparse: bool) -> None:
+    bare = made(3, sparse=sparse, labels=0, weights=False, groups=False)
+    for found in (Records.join([bare, bare]), bare.rows(0, 1), bare.take(np.array([2, 0]))):
+        assert (found.labels, found.weights, found.groups) == (None, None, None)
 
 
 def test_dense_features_are_not_copied() -> None:

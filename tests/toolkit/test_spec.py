@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -20,6 +21,7 @@ from clary.toolkit.spec import (
     Field,
     HyperparameterSet,
     Metric,
+    Option,
     Parameter,
     Payloads,
     choice,
@@ -47,12 +49,16 @@ class Everything(HyperparameterSet):
     lambda_: float = real(0.1, at_least=0, name="lambda", doc="A name that Python forbids.")
     method: str = choice("first", of=("first", "second one"), doc="A method.")
     dense: bool = flag(True, doc="A truth value.")
-    sparse: bool | Auto = flag(AUTO, auto=True, doc="A truth value or auto.")  # type: ignore[arg-type]
+    sparse: bool | Auto = flag(AUTO, auto=True, doc="A truth value or auto.")
     pattern: str = text("a1", pattern=r"[a-z]\d", wording="a letter and a digit", doc="A patterned text.")
     words: str | None = text(doc="Any text.")
     scores: tuple[str, ...] = names(("msd",), of=("msd", "ssd"), doc="Some names.")
     layers: tuple[float, ...] = numbers((1.0, 2.5), at_least=0, doc="Some numbers.")
     weights: Mapping[str, Any] | None = mapping(doc="A mapping.")
+    seed: int = integer(0, above=-8, below=8, doc="A whole number between two others.")
+    balance: float | str = real(1.0, above=0, words=("balanced",), auto=True, doc="A number or a word.")
+    criterion: str = choice("f_beta", of=("f_beta", "accuracy"), old={"f1": "f_beta"}, doc="A renamed choice.")
+    metrics: tuple[str, ...] | None = names(of=("rmse", "error", "map"), commas=True, at=("error",), doc="A list.")
 
     def problems(self) -> Iterator[str]:
         """Two rules across fields."""
@@ -118,6 +124,20 @@ def test_every_kind_is_spelled_and_read_back(parameter: Parameter) -> None:
         ("layers", "[]", ()),
         ("weights", '{"a": 1}', {"a": 1}),
         ("weights", "{'a': None}", {"a": None}),
+        ("seed", "-7", -7),
+        ("seed", "7.0", 7),
+        ("balance", "balanced", "balanced"),
+        ("balance", " Balanced ", "balanced"),
+        ("balance", "auto", AUTO),
+        ("balance", "2.5", 2.5),
+        ("criterion", "f1", "f_beta"),
+        ("criterion", "'f1'", "f_beta"),
+        ("criterion", "f_beta", "f_beta"),
+        ("metrics", "rmse", ("rmse",)),
+        ("metrics", "rmse,error@0.3", ("rmse", "error@0.3")),
+        ("metrics", " error , map ", ("error", "map")),
+        ("metrics", "error,error@0.5,error@5e-1", ("error", "error@0.5", "error@5e-1")),
+        ("metrics", '["rmse", "error@2"]', ("rmse", "error@2")),
     ],
 )
 def test_the_spellings_of_the_contract_are_read(name: str, spelled: str, value: Any) -> None:
@@ -162,6 +182,27 @@ def test_the_spellings_of_the_contract_are_read(name: str, spelled: str, value: 
         ("layers", '{"a": 1}'),
         ("weights", '["a"]'),
         ("weights", '{"a":' * 2000),
+        ("seed", "-8"),
+        ("seed", "8"),
+        ("seed", "7.5"),
+        ("balance", "0"),
+        ("balance", "balance"),
+        ("balance", "balanced, auto"),
+        ("criterion", "F1"),
+        ("criterion", "f2"),
+        ("metrics", "rmse,"),
+        ("metrics", "rmse,,map"),
+        ("metrics", "rmse,rmse"),
+        ("metrics", "rmse@0.3"),
+        ("metrics", "error@"),
+        ("metrics", "error@half"),
+        ("metrics", "error@nan"),
+        ("metrics", "error@1_0"),
+        ("metrics", "error@0.1@0.2"),
+        ("metrics", "@0.3"),
+        ("metrics", "rmse;map"),
+        ("metrics", '["rmse"'),
+        ("metrics", '["rmse", 1]'),
     ],
 )
 def test_every_other_spelling_is_refused_by_name(name: str, spelled: str) -> None:
@@ -197,6 +238,11 @@ def test_the_wording_says_what_is_allowed() -> None:
         "scores": "a JSON list of one or more of 'msd', 'ssd', each at most once",
         "layers": "a JSON list of numbers, each at least 0",
         "weights": "a JSON object",
+        "seed": "an integer above -8 and below 8",
+        "balance": "a number above 0 or 'auto' or 'balanced'",
+        "criterion": "one of 'f_beta', 'accuracy'",
+        "metrics": "a list with commas of one or more of 'rmse', 'error', 'map', each at most once "
+        "(error may have a number behind them, as in error@0.3)",
     }
 
 
@@ -253,6 +299,37 @@ def test_keys_of_the_platform_and_inert_ones_are_set_aside() -> None:
     assert "old is not" in refusals({"count": "1", "old": "1"})[0]
 
 
+def test_a_set_knows_what_was_given() -> None:
+    given = {"count": "3", "lambda": "0.1", "words": "", "_tuning_objective_metric": "x", "penalty": "1"}
+    found = Everything.parse({**given, "sort": "first"}, inert=("penalty",), aliases={"sort": "method"})
+    assert found.given == {"count", "lambda", "method"}
+    assert found == Everything.parse({"count": "3"})
+    assert Everything.given == frozenset()
+    assert "given" not in found.spell()
+
+
+def test_another_name_is_taken_for_its_hyperparameter() -> None:
+    aliases = {"learning_rate": "rate"}
+    assert Everything.parse({"count": "1", "learning_rate": "0.25"}, aliases=aliases).rate == 0.25
+    with pytest.raises(HyperparameterError) as caught:
+        Everything.parse({"count": "1", "learning_rate": "0.25", "rate": "0.5"}, aliases=aliases)
+    assert caught.value.problems == (
+        "learning_rate is another name of rate, which is given too; give one of the two",
+    )
+    with pytest.raises(HyperparameterError, match=r"^rate must be a number above 0 and below 1; got '2'$"):
+        Everything.parse({"count": "1", "learning_rate": "2"}, aliases=aliases)
+    assert "learning_rate is not" in refusals({"count": "1", "learning_rate": "0.25"})[0]
+
+
+def test_an_old_spelling_is_spelled_as_today() -> None:
+    assert Everything.parse({"count": "1", "criterion": "f1"}).spell()["criterion"] == "f_beta"
+
+
+def test_a_list_with_commas_is_spelled_with_commas() -> None:
+    found = Everything.parse({"count": "1", "metrics": '["rmse", "error@0.3"]'})
+    assert found.spell()["metrics"] == "rmse,error@0.3"
+
+
 def test_a_set_is_spelled_and_read_back() -> None:
     given = {"count": "3", "scores": "['ssd']", "dense": "False", "weights": '{"a": [1]}', "lambda": "0"}
     found = Everything.parse(given)
@@ -288,6 +365,11 @@ def test_a_range_is_described_with_its_ends() -> None:
     assert described["steps"]["tunable"] == {"range": [1, 10], "scaling": "Linear"}
     assert (described["dense"]["type"], described["dense"]["default"]) == ("categorical", "true")
     assert described["scores"]["default"] == '["msd"]'
+    assert described["seed"]["range"] == {"min": -8, "max": 8, "min_inclusive": False, "max_inclusive": False}
+    assert (described["balance"]["type"], described["balance"]["values"]) == ("continuous", ["balanced", "auto"])
+    assert (described["rate"]["values"], described["sparse"]["values"]) == (None, ["auto", "true", "false"])
+    assert described["criterion"]["values"] == ["f_beta", "accuracy"]
+    assert (described["metrics"]["default"], described["metrics"]["values"]) == (None, ["rmse", "error", "map"])
     assert json.loads(json.dumps(described)) == described
 
 
@@ -298,23 +380,50 @@ def test_a_range_is_described_with_its_ends() -> None:
     "line",
     [
         "#quality_metric: host={host}, epoch={epoch}, validation mAP <score>=({value})",
+        "#quality_metric: host={host}, test binary_f_{beta} <score>={value}",
+        "#quality_metric: host={host}, epoch={epoch}, train {objective}_objective <loss>={value}",
         "Epoch[{epoch}] Validation-accuracy={value}",
         "[{epoch}]\ttrain-rmse:{value}",
+        "[{epoch}]{others}\tvalidation-rmse:{value}",
         "a+b*c?d.e|f^g$h\\i {value} % of epochs",
     ],
 )
 def test_a_metric_reads_its_own_line(line: str) -> None:
-    import re
-
     metric = Metric("m", "Minimize", line, "A metric.")
+    where = {"host": "algo-1", "epoch": 12, "beta": "1.000", "objective": "mse", "others": "\ttrain-auc:0.5"}
 
     @given(value=st.floats(allow_nan=False, allow_infinity=False))
     def check(value: float) -> None:
-        found = re.search(metric.regex, "prefix " + metric.render(value, host="algo-1", epoch=12, batch=3))
-        assert found is not None
-        assert float(found.group(1)) == value
+        shown = "prefix " + metric.render(value, **where)
+        for text_ in (shown, shown.replace("\t", "#011")):
+            found = re.search(metric.regex, text_)
+            assert found is not None
+            assert float(found.group(1)) == value
 
     check()
+
+
+@pytest.mark.parametrize("tab", ["\t", "#011"])
+def test_several_metrics_of_one_line_are_read_apart(tab: str) -> None:
+    metrics = [
+        Metric(name, "Minimize", f"[{{epoch}}]{{others}}\t{name}:{{value}}", "A metric.")
+        for name in ("train-error", "train-error@0.3", "validation-error", "validation-f1", "validation-f1_macro")
+    ]
+    line = "\t".join(["[10]", *(f"{metric.name}:{number / 8}" for number, metric in enumerate(metrics))])
+    found = [re.findall(metric.regex, line.replace("\t", tab)) for metric in metrics]
+    assert found == [["0.0"], ["0.125"], ["0.25"], ["0.375"], ["0.5"]]
+
+
+def test_a_gap_of_a_line_holds_one_word() -> None:
+    metric = Metric("m", "Minimize", "host={host}, test {objective}_objective <loss>={value}", "A metric.")
+    assert re.search(metric.regex, "host=algo-1, test mse_objective <loss>=1.5")
+    assert not re.search(metric.regex, "host=algo-1, test mse <loss>=1.5")
+    assert not re.search(metric.regex, "host=algo-1, epoch=3, test mse_objective <loss>=1.5")
+
+
+def test_a_line_must_be_filled() -> None:
+    with pytest.raises(KeyError, match="beta"):
+        Metric("m", "Maximize", "f_{beta}={value}", "A metric.").render(1.0, host="algo-1")
 
 
 SPEC = AlgorithmSpec(
@@ -328,11 +437,18 @@ SPEC = AlgorithmSpec(
     channels=(
         Channel(name="train", required=True, content_types=("text/csv",), default_type="text/csv", doc="Rows."),
     ),
-    metrics=(Metric("train:loss", "Minimize", "loss={value}", "A loss."),),
-    payloads=Payloads(requests=("text/csv",), responses=("text/csv",), fields=(Field(name="score", doc="A score."),)),
+    metrics=(Metric("train:loss", "Minimize", "loss={value}", "A loss.", "after every epoch"),),
+    payloads=Payloads(
+        requests=("text/csv",),
+        responses=("text/csv",),
+        fields=(Field(name="score", doc="A score."),),
+        options=(Option(name="verbose", doc="More of it.", variable="PLAIN_VERBOSE", extension=True),),
+        aliases={"csv": "text/csv"},
+    ),
     capabilities=Capabilities(),
     extras=("train",),
     inert={"kvstore": "there is none"},
+    aliases={"learning_rate": "rate"},
 )
 
 
@@ -350,3 +466,14 @@ def test_a_spec_describes_itself_in_json() -> None:
     assert [each["name"] for each in described["hyperparameters"]] == list(PARAMETERS)
     assert described["accepted_without_effect"] == {"kvstore": "there is none"}
     assert SPEC.parse({"count": "1", "kvstore": "dist"}) == Everything.parse({"count": "1"})
+    assert described["metrics"][0]["when"] == "after every epoch"
+    assert described["capabilities"]["missing"] is False
+
+
+def test_a_spec_describes_options_and_other_names() -> None:
+    described = SPEC.describe()
+    assert described["inference"]["options"] == [
+        {"name": "verbose", "doc": "More of it.", "variable": "PLAIN_VERBOSE", "extension": True}
+    ]
+    assert described["aliases"] == {"learning_rate": "rate"}
+    assert SPEC.parse({"count": "1", "learning_rate": "0.25"}) == Everything.parse({"count": "1", "rate": "0.25"})

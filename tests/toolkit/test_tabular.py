@@ -17,6 +17,7 @@ from clary.toolkit import media, tabular
 from clary.toolkit.errors import DataError, NotAcceptableError, UnsupportedMediaError, UserError
 from clary.toolkit.media import MediaType
 from clary.toolkit.records import Floats, Records
+from clary.toolkit.tabular import PLAIN, Reading
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False, width=32)
 CELLS = arrays.arrays(np.float32, st.tuples(st.integers(1, 6), st.integers(2, 4)), elements=FINITE)
@@ -30,8 +31,9 @@ def written(records: Records, content_type: str) -> bytes:
     return stream.getvalue()
 
 
-def read(body: bytes, content_type: str) -> Records:
-    return Records.join(list(tabular.read(io.BytesIO(body), MediaType.parse(content_type), source="a")))
+def read(body: bytes, content_type: str, reading: Reading = PLAIN) -> Records:
+    stream = io.BytesIO(body)
+    return Records.join(list(tabular.read(stream, MediaType.parse(content_type), source="a", reading=reading)))
 
 
 def values(records: Records, width: int) -> list[list[float]]:
@@ -71,10 +73,63 @@ def test_a_file_has_one_label_column_and_a_request_none() -> None:
     assert read(body, "text/csv;label_size=2").dense().tolist() == [[3]]
 
 
-@pytest.mark.parametrize("name", ["text/libsvm", "text/x-libsvm"])
-def test_both_names_of_libsvm(name: str) -> None:
+@pytest.mark.parametrize("name", ["text/libsvm", "text/x-libsvm", "libsvm"])
+def test_all_names_of_libsvm(name: str) -> None:
     assert read(b"1 0:5\n", name).dense().tolist() == [[5]]
     assert tabular.decode(b"1 0:5\n", MediaType.parse(name)).dense().tolist() == [[5]]
+
+
+@pytest.mark.parametrize("name", tabular.ALIASES)
+def test_a_short_name_is_the_type(name: str) -> None:
+    whole = tabular.ALIASES[name]
+    labels = None if name == "jsonlines" else np.array([[3]], np.float32)
+    if name == "json":
+        body = b'{"instances": [{"features": [1, 2]}]}'
+    else:
+        body = written(Records(np.array([[1, 2]], np.float32), labels), name)
+        assert read(body, name.upper()).dense().tolist() == [[1, 2]]
+    decoded, expected = (tabular.decode(body, MediaType.parse(each)) for each in (name, whole))
+    assert decoded.dense().tolist() == expected.dense().tolist()
+
+
+@pytest.mark.parametrize("name", ["text/csv;label_size=0", media.RECORDIO_PROTOBUF, "parquet;label_size=0"])
+def test_missing_numbers_are_nan_where_they_may_be_missing(name: str) -> None:
+    missing = Reading(missing=True)
+    cells = np.array([[1, np.nan, 3]], np.float32)
+    body = written(Records(cells), name)
+    np.testing.assert_array_equal(read(body, name, missing).dense(), cells)
+    np.testing.assert_array_equal(tabular.decode(body, MediaType.parse(name), missing).dense(), cells)
+    with pytest.raises(DataError, match="row 1, column 2"):
+        read(body, name)
+    with pytest.raises(DataError, match="row 1, column 2"):
+        tabular.decode(body, MediaType.parse(name))
+
+
+@pytest.mark.parametrize("delimiter", [";", None])
+def test_the_delimiter_of_csv(delimiter: str | None) -> None:
+    reading, csv = Reading(delimiter=delimiter), MediaType(media.CSV)
+    assert read(b"1;2;3\n", media.CSV, reading).dense().tolist() == [[2, 3]]
+    assert tabular.decode(b"1;2;3\n", csv, reading).dense().tolist() == [[1, 2, 3]]
+    together = tabular.decode_together([b"1,2", b"3,4\n"], csv, reading)
+    assert (together is None) == (delimiter == ";")
+    if together is not None:
+        assert together.dense().tolist() == [[1, 2], [3, 4]]
+    with pytest.raises(DataError, match="'1;2;3', which is not a number"):
+        read(b"1;2;3\n", media.CSV)
+
+
+def test_weights_and_groups_are_kept_where_they_are_asked_for() -> None:
+    body = b"1:0.5 qid:7 0:2\n"
+    found = read(body, media.LIBSVM, Reading(extras=True))
+    assert found.weights is not None
+    assert found.groups is not None
+    assert (found.weights.tolist(), found.groups.tolist(), found.dense().tolist()) == ([0.5], [7], [[2]])
+    assert written(found, media.LIBSVM) == b"1.0:0.5 qid:7 0:2.0\n"
+    with pytest.raises(DataError, match="row 1: the rows have weights, which this algorithm does not use"):
+        read(body, media.LIBSVM)
+    for name in (media.CSV, media.RECORDIO_PROTOBUF, media.JSON_LINES, media.PARQUET):
+        with pytest.raises(UserError, match=f"{name} has no place for weights and groups of rows; text/libsvm has"):
+            written(found, name)
 
 
 def test_json_requests() -> None:
@@ -113,10 +168,7 @@ def test_a_label_size_that_is_no_number_is_refused(label_size: str) -> None:
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        ("csv", "did you mean text/csv?"),
-        ("libsvm", "did you mean text/libsvm?"),
-        ("parquet", "did you mean application/x-parquet?"),
-        ("recordio-protobuf", "did you mean application/x-recordio-protobuf?"),
+        ("text/libsvn", "did you mean text/libsvm?"),
         ("text/cvs", "did you mean text/csv?"),
         ("application/x-recordio-protobuff", "did you mean application/x-recordio-protobuf?"),
         ("image/png", "possible are text/csv, "),

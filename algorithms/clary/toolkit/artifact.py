@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 MANIFEST = "model.json"
 TENSORS = "model.safetensors"
+_LARGEST_MANIFEST = 2**24  # bytes
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Artifact:
             "clary": package_version(),
             "hyperparameters": dict(self.hyperparameters),
             "schema": dict(self.schema),
-            "tensors": {name: list(tensor.shape) for name, tensor in self.tensors.items()},
+            "tensors": {name: list(tensor.shape) for name, tensor in sorted(self.tensors.items())},
             "files": sorted(self.files),
         }
         write_whole(folder / MANIFEST, json.dumps(manifest, indent=2).encode() + b"\n")
@@ -100,6 +101,18 @@ class Artifact:
             if name not in tensors or list(tensors[name].shape) != shape:
                 raise UserError(f"the model in {folder} is damaged: tensor {name!r} should have shape {shape}")
         return cls(algorithm, hyperparameters, schema, tensors, files)
+
+
+def is_manifest(path: Path) -> bool:
+    """Whether the file is a manifest of this suite, and not another program's JSON under the same name."""
+    try:
+        # A manifest is small; another program's whole model may be gigabytes, which nobody should wait for here.
+        if path.stat().st_size > _LARGEST_MANIFEST:
+            return False
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and {"format", "algorithm"} <= found.keys()
 
 
 def _is_plain(name: object) -> bool:

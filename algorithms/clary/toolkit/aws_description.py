@@ -12,6 +12,8 @@ Description = dict[str, Any]
 CPU_INSTANCES = ("ml.m5.large", "ml.m5.xlarge", "ml.m5.2xlarge", "ml.m5.4xlarge", "ml.c5.xlarge", "ml.c5.2xlarge")
 GPU_INSTANCES = ("ml.g4dn.xlarge", "ml.g5.xlarge", "ml.g5.2xlarge", "ml.p3.2xlarge")
 LONGEST_TEXT = 1024
+MOST_METRICS = 40  # the service takes no more definitions, so the last ones of a longer list are left out
+MOST_VALUES = 30  # of a categorical range; a longer list becomes free text, which the algorithm itself checks
 
 _TYPES = {"integer": "Integer", "continuous": "Continuous", "categorical": "Categorical", "text": "FreeText"}
 _RANGES = {
@@ -39,9 +41,11 @@ def training_specification(spec: AlgorithmSpec, image: str) -> Description:
         "SupportedHyperParameters": parameters + [_inert(name, reason) for name, reason in spec.inert.items()],
         "SupportedTrainingInstanceTypes": _instances(spec),
         "SupportsDistributedTraining": spec.capabilities.hosts,
-        "MetricDefinitions": [metric_definition(each) for each in spec.metrics],
+        "MetricDefinitions": [metric_definition(each) for each in spec.metrics[:MOST_METRICS]],
         "TrainingChannels": [training_channel(each) for each in spec.channels],
-        "SupportedTuningJobObjectiveMetrics": [{"Type": each.goal, "MetricName": each.name} for each in spec.metrics],
+        "SupportedTuningJobObjectiveMetrics": [
+            {"Type": each.goal, "MetricName": each.name} for each in spec.metrics[:MOST_METRICS]
+        ],
     }
 
 
@@ -60,16 +64,17 @@ def hyperparameter(parameter: Parameter) -> Description:
     """One entry of ``SupportedHyperParameters``; a range whose end is open gets the widest end there is."""
     described = parameter.describe()
     required = described["required"] is True
+    kind = "text" if len(described["values"] or ()) > MOST_VALUES else described["type"]
     rendered = {
         "Name": described["name"],
         "Description": described["doc"][:LONGEST_TEXT],
-        "Type": _TYPES[described["type"]],
+        "Type": _TYPES[kind],
         "IsTunable": described["tunable"] is not None,
         "IsRequired": required,
     }
-    if described["type"] in _RANGES:
-        rendered["Range"] = {_RANGES[described["type"]]: _ends(described["range"], _WIDEST[described["type"]])}
-    elif described["type"] == "categorical":
+    if kind in _RANGES:
+        rendered["Range"] = {_RANGES[kind]: _ends(described["range"], _WIDEST[kind])}
+    elif kind == "categorical":
         rendered["Range"] = {"CategoricalParameterRangeSpecification": {"Values": described["values"]}}
     if not required and parameter.default is not None:
         rendered["DefaultValue"] = parameter.spell(parameter.default)

@@ -34,9 +34,7 @@ def shuffled(blocks: Iterable[Records], rng: np.random.Generator, *, rows: int) 
     Where the whole pass fits into one window this is a full shuffle.
     """
     for window in batches(blocks, rows):
-        order = rng.permutation(len(window))
-        labels = None if window.labels is None else window.labels[order]
-        yield Records(window.features[order], labels, window.source, window.first_row)
+        yield window.take(rng.permutation(len(window)))
 
 
 def shared_out(parts: Iterable[Records], rank: int, hosts: int) -> Iterator[Records]:

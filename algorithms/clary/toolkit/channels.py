@@ -17,6 +17,8 @@ from clary.toolkit import tabular
 from clary.toolkit.errors import PlatformError, UserError
 from clary.toolkit.media import MediaType
 from clary.toolkit.records import Records
+from clary.toolkit.spool import Spool
+from clary.toolkit.tabular import PLAIN, Reading
 
 FIFO_WAIT = 600.0  # seconds for the platform to make the next FIFO
 _TICK = 0.2  # seconds between two looks at the stop signal while a FIFO has nothing to read
@@ -40,6 +42,8 @@ class ChannelInput:
     may_be_empty: bool = False
     stop: threading.Event = field(default_factory=threading.Event)
     passes: int = 0
+    kept: Spool | None = None
+    _keeping: bool = False
 
     def parts(self) -> Iterator[tuple[str, BinaryIO]]:
         """Named byte streams, one after the other, each open until the next is asked for.
@@ -58,17 +62,44 @@ class ChannelInput:
             for index, payload in enumerate(recordio.read(stream, source=name), 1):
                 yield f"{name}, object {index}", io.BytesIO(payload)
 
-    def records(self, *, width: int | None = None) -> Iterator[Records]:
+    def records(self, *, width: int | None = None, reading: Reading = PLAIN) -> Iterator[Records]:
         """Blocks of rows of the next pass, in order; DataError names the file, the row and the reason.
 
-        With ``width``, a row with another number of features is refused. A stop signal ends the pass early.
+        With ``width``, a row with another number of features is refused. ``reading`` says what is taken beyond
+        plain rows. A stop signal ends the pass early.
         """
+        if self.kept is not None:
+            for block in self.kept:
+                yield block if width is None else block.expect_width(width)
+            return
+        spool = Spool() if self._keeping else None
         try:
             for name, stream in self.parts():
-                for block in tabular.read(stream, self.content_type, source=name):
+                for block in tabular.read(stream, self.content_type, source=name, reading=reading):
+                    spool = self._added(spool, block)
                     yield block if width is None else block.expect_width(width)
         except _StoppedError:
             return
+        self.kept = spool
+
+    def keep(self) -> None:
+        """Keep the rows of the first whole pass for the later ones, which then need not read and decode again.
+
+        In Pipe mode the platform may send other rows in each pass, so nothing is kept.
+        """
+        self._keeping = self.mode != "Pipe"
+
+    def _added(self, spool: Spool | None, block: Records) -> Spool | None:
+        """The spool with the block; none any more where there is no room for it, and then all passes are read."""
+        if spool is None:
+            return None
+        try:
+            spool.add(block)
+        except PlatformError:
+            spool.close()
+            self._keeping = False
+            return None
+        return spool
 
     def _files(self) -> Iterator[tuple[str, BinaryIO]]:
         paths = self._paths()

@@ -2,17 +2,18 @@
 
 The first host of the list leads: the others connect to it, and it adds and hands out. Sums are formed in the
 order of the ranks, so every host gets the same bits. For a few megabytes per step this is as fast as a ring,
-and it has nothing to configure.
+and it has nothing to configure. A host that fails says why before it leaves, and the leader passes that on.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import struct
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import IO, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,8 @@ from clary.toolkit.errors import PlatformError
 PORT = 7070
 CONNECT_WAIT = 300.0  # seconds; host names may not resolve at the start of a job
 SILENCE = 3600.0  # seconds without a word from a host that is still connected
+LONGEST_HEAD = 1 << 16  # bytes of the line before a message's arrays
+LONGEST_REASON = 4096  # characters
 LONGEST_NAME = 1024  # bytes of a host's name; a stranger must not make the leader reserve memory
 Array = npt.NDArray[Any]
 
@@ -38,8 +41,8 @@ class Cluster:
         self.hosts = tuple(hosts)
         self.current = current or self.hosts[0]
         self.rank = self.hosts.index(self.current)
-        self._address = rendezvous or (self.hosts[0], PORT)
-        self._peers: list[socket.socket] = []
+        self.address = rendezvous or (self.hosts[0], PORT)
+        self._peers: list[_Peer] = []
         if self.size > 1:
             self._peers = self._listen(bool(rendezvous)) if self.leads else [self._connect()]
 
@@ -55,35 +58,47 @@ class Cluster:
 
     def sum(self, array: Array) -> Array:
         """The element-wise sum over all hosts, the same on each; all give the same shape and type."""
+        return self.sum_all([array])[0]
+
+    def sum_all(self, arrays: Sequence[Array]) -> list[Array]:
+        """The sums of several arrays, which travel in one message each way."""
         if self.size == 1:
-            return array
-        if self.leads:
-            total = array.copy()
-            for peer, host in zip(self._peers, self.hosts[1:], strict=True):
-                other = self._receive(peer, host)
-                if other.shape != array.shape or other.dtype != array.dtype:
-                    raise PlatformError(
-                        f"host {host} is at another step than this one; do all hosts run one version?"
-                    )
+            return list(arrays)
+        if not self.leads:
+            self._peers[0].send(arrays)
+            return self._peers[0].receive()
+        totals = [array.copy() for array in arrays]
+        for peer in self._peers:
+            others = peer.receive()
+            if [(o.shape, o.dtype) for o in others] != [(t.shape, t.dtype) for t in totals]:
+                raise PlatformError(
+                    f"host {peer.host} is at another step than this one; do all hosts run one version?"
+                )
+            for total, other in zip(totals, others, strict=True):
                 total += other
-            return self._give(total)
-        self._send(self._peers[0], array, self.hosts[0])
-        return self._receive(self._peers[0], self.hosts[0])
+        self._give(totals)
+        return totals
 
     def broadcast(self, array: Array | None) -> Array:
         """The leader's array, on every host; the others' argument is not looked at."""
         if self.leads:
             assert array is not None
-            return self._give(array)
-        return self._receive(self._peers[0], self.hosts[0])
+            self._give([array])
+            return array
+        return self._peers[0].receive()[0]
 
     def gather(self, array: Array) -> list[Array] | None:
         """Every host's array in the order of ranks on the leader, None elsewhere; shapes may differ."""
         if self.leads:
-            pairs = zip(self._peers, self.hosts[1:], strict=True)
-            return [array, *(self._receive(peer, host) for peer, host in pairs)]
-        self._send(self._peers[0], array, self.hosts[0])
+            return [array, *(peer.receive()[0] for peer in self._peers)]
+        self._peers[0].send([array])
         return None
+
+    def fail(self, reason: str) -> None:
+        """Tell the other hosts why this one leaves: the leader tells all, another host tells the leader."""
+        for peer in self._peers:
+            with contextlib.suppress(PlatformError):
+                peer.send_reason(reason)
 
     def close(self) -> None:
         """Leave; hosts that still wait for this one are told at once."""
@@ -91,15 +106,14 @@ class Cluster:
             peer.close()
         self._peers = []
 
-    def _give(self, array: Array) -> Array:
-        for peer, host in zip(self._peers, self.hosts[1:], strict=True):
-            self._send(peer, array, host)
-        return array
+    def _give(self, arrays: Sequence[Array]) -> None:
+        for peer in self._peers:
+            peer.send(arrays)
 
-    def _listen(self, exact: bool) -> list[socket.socket]:
-        host, port = self._address
+    def _listen(self, exact: bool) -> list[_Peer]:
+        host, port = self.address
         deadline = time.monotonic() + CONNECT_WAIT
-        found: dict[int, socket.socket] = {}
+        found: dict[int, _Peer] = {}
         try:
             listener = socket.create_server((host if exact else "", port), backlog=self.size)
         except OSError as error:
@@ -108,13 +122,13 @@ class Cluster:
             while len(found) < self.size - 1:
                 listener.settimeout(max(0.1, deadline - time.monotonic()))
                 try:
-                    peer, _ = listener.accept()
+                    connection, _ = listener.accept()
                 except TimeoutError:
                     absent = [h for r, h in enumerate(self.hosts) if r and r not in found]
                     raise PlatformError(
                         f"hosts {', '.join(absent)} did not join within {CONNECT_WAIT:.0f} s"
                     ) from None
-                self._prepare(peer)
+                peer = _Peer(connection, "a connecting host")
                 rank = self._greeted(peer)
                 if rank is None or rank in found:
                     peer.close()
@@ -122,69 +136,113 @@ class Cluster:
                 found[rank] = peer
         return [found[rank] for rank in sorted(found)]
 
-    def _greeted(self, peer: socket.socket) -> int | None:
+    def _greeted(self, peer: _Peer) -> int | None:
         """The rank of a host of this job, or None for a stranger."""
-        peer.settimeout(10)
         try:
-            hello = self._receive(peer, "a connecting host", most=LONGEST_NAME)
-            name = bytes(hello.tobytes()).decode()
-        except (PlatformError, UnicodeDecodeError):
+            name = bytes(peer.receive(most=LONGEST_NAME, seconds=10)[0].tobytes()).decode()
+        except (PlatformError, UnicodeDecodeError, IndexError):
             return None
-        peer.settimeout(SILENCE)
-        return self.hosts.index(name) if name in self.hosts[1:] else None
+        if name not in self.hosts[1:]:
+            return None
+        peer.host = name
+        return self.hosts.index(name)
 
-    def _connect(self) -> socket.socket:
+    def _connect(self) -> _Peer:
         deadline = time.monotonic() + CONNECT_WAIT
         while True:
             try:
-                peer = socket.create_connection(self._address, timeout=10)
+                connection = socket.create_connection(self.address, timeout=10)
                 break
             except OSError as error:
                 if time.monotonic() > deadline:
-                    place = "{}:{}".format(*self._address)
+                    place = "{}:{}".format(*self.address)
                     raise PlatformError(f"the leading host {place} was not reached: {error}") from error
                 time.sleep(0.1)
-        self._prepare(peer)
-        self._send(peer, np.frombuffer(self.current.encode(), np.uint8), self.hosts[0])
+        peer = _Peer(connection, self.hosts[0])
+        peer.send([np.frombuffer(self.current.encode(), np.uint8)])
         return peer
 
-    @staticmethod
-    def _prepare(peer: socket.socket) -> None:
-        peer.settimeout(SILENCE)
-        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    @staticmethod
-    def _send(peer: socket.socket, array: Array, host: str) -> None:
-        array = np.asarray(array, order="C")
-        head = json.dumps([array.dtype.str, list(array.shape)]).encode()
+class _Peer:
+    """Another host at the end of a connection. A message is a line of JSON and the arrays' bytes behind it."""
+
+    def __init__(self, connection: socket.socket, host: str) -> None:
+        connection.settimeout(SILENCE)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.host = host
+        self._connection = connection
+        # Buffered, so that a small message costs one system call and not three.
+        self._reader = cast(IO[bytes], connection.makefile("rb", buffering=1 << 16))
+
+    def send(self, arrays: Sequence[Array]) -> None:
+        """Hand the arrays over; PlatformError if the host has left."""
+        whole = [np.asarray(array, order="C") for array in arrays]
+        head = json.dumps([[array.dtype.str, array.shape] for array in whole]).encode()
+        contents = [memoryview(array.reshape(-1).view(np.uint8).data) for array in whole]
+        self._send([struct.pack("<I", len(head)), head, *contents])
+
+    def send_reason(self, reason: str) -> None:
+        """Say why this host leaves, in place of arrays; PlatformError if the other one has left before."""
+        head = json.dumps({"reason": reason[:LONGEST_REASON]}).encode()
+        self._send([struct.pack("<I", len(head)), head])
+
+    def receive(self, *, most: int | None = None, seconds: float = SILENCE) -> list[Array]:
+        """The arrays of the next message, each its own to change; PlatformError says why there is none."""
         try:
-            peer.sendall(struct.pack("<I", len(head)) + head)
-            peer.sendall(array.reshape(-1).view(np.uint8).data)
+            self._connection.settimeout(seconds)
+            arrays = self._arrays(most)
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise PlatformError(f"host {self.host} has left the job: {error}; see its log") from error
+        return arrays
+
+    def close(self) -> None:
+        """End the connection."""
+        with contextlib.suppress(OSError):
+            self._reader.close()
+        self._connection.close()
+
+    def _send(self, parts: Sequence[bytes | memoryview]) -> None:
+        small = sum(map(len, parts)) < 1 << 16
+        try:
+            for part in [b"".join(parts)] if small else parts:
+                self._connection.sendall(part)
         except OSError as error:
-            raise PlatformError(f"host {host} has left the job: {error}; see its log") from error
+            # A host that failed has said why before it left; that is worth more than a broken pipe.
+            raise self._last_words() or PlatformError(
+                f"host {self.host} has left the job: {error}; see its log"
+            ) from error
 
-    @staticmethod
-    def _receive(peer: socket.socket, host: str, *, most: int | None = None) -> Array:
-        def exactly(size: int) -> bytearray:
-            content, got = bytearray(size), 0
-            while got < size:
-                count = peer.recv_into(memoryview(content)[got:])
-                if not count:
-                    raise ConnectionError("the connection was closed")
-                got += count
-            return content
-
+    def _last_words(self) -> PlatformError | None:
         try:
-            (length,) = struct.unpack("<I", exactly(4))
-            if length > 4096:
-                raise ConnectionError("it does not speak this protocol")
-            kind, shape = json.loads(exactly(length))
-            dtype = np.dtype(kind)
-            if dtype.hasobject:
-                raise ConnectionError("it sent an array of objects")
-            size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-            if most is not None and size > most:
-                raise ConnectionError("it sent more than its name")
-            return np.frombuffer(exactly(size), dtype).reshape(shape)
-        except (OSError, ValueError, TypeError) as error:
-            raise PlatformError(f"host {host} has left the job: {error}; see its log") from error
+            self.receive(seconds=0.5)
+        except PlatformError as error:
+            return error
+        return None
+
+    def _arrays(self, most: int | None) -> list[Array]:
+        (length,) = struct.unpack("<I", self._exactly(4))
+        if length > LONGEST_HEAD:
+            raise ConnectionError("it does not speak this protocol")
+        head = json.loads(self._exactly(length))
+        if isinstance(head, dict):
+            raise PlatformError(head["reason"])
+        return [self._array(np.dtype(kind), shape, most) for kind, shape in head]
+
+    def _array(self, dtype: np.dtype[Any], shape: Sequence[int], most: int | None) -> Array:
+        if dtype.hasobject:
+            raise ConnectionError("it sent an array of objects")
+        size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+        if most is not None and size > most:
+            raise ConnectionError("it sent more than its name")
+        return np.frombuffer(self._exactly(size), dtype).reshape(shape)
+
+    def _exactly(self, size: int) -> bytearray:
+        content = bytearray(size)
+        view = memoryview(content)
+        got = 0
+        while got < size:
+            count = cast(Any, self._reader).readinto(view[got:])
+            if not count:
+                raise ConnectionError("the connection was closed")
+            got += count
+        return content

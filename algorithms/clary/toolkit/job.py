@@ -18,14 +18,27 @@ HP = TypeVar("HP")
 
 
 class Log:
-    """The platform's interface to people and to metric extraction: one line at a time, flushed at once."""
+    """The platform's interface to people and to metric extraction: one line at a time, flushed at once.
 
-    def __init__(self, spec: AlgorithmSpec, host: str, write: Callable[[str], None]) -> None:
-        self._spec, self._host, self._write = spec, host, write
+    ``write`` prints a line behind the time and the level, ``plain`` one without them.
+    """
+
+    def __init__(
+        self,
+        spec: AlgorithmSpec,
+        host: str,
+        write: Callable[[str], None],
+        plain: Callable[[str], None] | None = None,
+    ) -> None:
+        self._spec, self._host, self._write, self._plain = spec, host, write, plain or write
 
     def say(self, sentence: str) -> None:
         """Print one plain sentence."""
         self._write(sentence)
+
+    def line(self, text: str) -> None:
+        """Print one line in a form that others read, exactly as it is."""
+        self._plain(text)
 
     def metric(self, name: str, value: float, **where: Any) -> None:
         """Report a declared metric; KeyError if the specification does not declare it."""
@@ -47,8 +60,12 @@ class Job(Generic[HP]):
     checkpoints: Checkpoints
     seed: int = 0
     device: str = "cpu"
+    gpus: int = 0
+    memory: int = 2 << 30
+    platform: Mapping[str, str] = field(default_factory=dict)
     stop: threading.Event = field(default_factory=threading.Event)
     publish: Callable[[Artifact], None] = lambda _artifact: None
+    output: Callable[[str, bytes], None] = lambda _name, _content: None
 
     def channel(self, name: str) -> ChannelInput:
         """The channel of that name; UserError if the job has none."""

@@ -6,9 +6,11 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from clary.toolkit.batches import batches, shared_out, shuffled
 from clary.toolkit.checkpoint import Arrays
@@ -18,13 +20,24 @@ from clary.toolkit.records import Records
 SHUFFLE_BYTES = 64 << 20  # of dense float32 rows; bounds the memory of the shuffle
 
 
-@dataclass(frozen=True)
+@dataclass
 class Step:
     """One batch on every host; ``records`` is None on a host whose data has run out before the others'."""
 
     epoch: int
     number: int
     records: Records | None
+    _job: Job[Any]
+    _flags: Callable[[], npt.NDArray[np.int64]]
+    agreed: npt.NDArray[np.int64] | None = None
+
+    def sum(self, *arrays: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
+        """The sums of the arrays over all hosts, the same on each; at most once in a step.
+
+        What the passes must agree on travels in the same message, so that a step waits for the network once.
+        """
+        *summed, self.agreed = self._job.cluster.sum_all([*arrays, self._flags()])
+        return summed
 
 
 @dataclass
@@ -46,11 +59,33 @@ class Passes:
     step: int = 0
     rows: int = 0
     stopped: bool = False
+    finished: bool = False
 
     def __iter__(self) -> Iterator[Step]:
         """Yield the steps; what the body of the loop did is saved before the next one is taken."""
-        while self.epoch < self.epochs and not self.stopped:
-            yield from self._one_pass()
+        for steps in self.by_epoch():
+            yield from steps
+
+    def by_epoch(self) -> Iterator[Iterator[Step]]:
+        """Yield the steps of each epoch in turn.
+
+        What the body of the loop does behind the steps belongs to the epoch: it is saved with it. The body may
+        call ``finish``; it should look at ``stopped`` first.
+        """
+        if self.epochs > 1:
+            self.job.channel("train").keep()
+        while self.epoch < self.epochs and not (self.stopped or self.finished):
+            began, before = time.perf_counter(), self.rows
+            yield self._one_pass()
+            if not self.stopped:
+                self._report(self.rows - before, time.perf_counter() - began)
+            self._save()
+        if self.stopped:
+            self.job.log.say(f"stopping early, after {self.rows} rows of {self.epochs} epochs")
+
+    def finish(self) -> None:
+        """Let this epoch be the last one; every host must call it in the same epoch."""
+        self.finished = True
 
     def resume(self) -> Arrays:
         """What the leader saved last, on every host; the passes go on behind it. Empty where nothing was saved.
@@ -64,36 +99,37 @@ class Passes:
         if not note:
             return {}
         self.epoch, self.step, self.rows = (int(note["state"][name]) for name in ("epoch", "step", "rows"))
+        self.finished = bool(note["state"]["finished"])
         self.job.log.say(f"resuming from a checkpoint, after {self.rows} rows")
         return {name: self.job.cluster.broadcast(kept.arrays[name] if kept else None) for name in note["names"]}
 
     def _one_pass(self) -> Iterator[Step]:
-        cluster, began, before = self.job.cluster, time.perf_counter(), self.rows
-        number = 0
-        for records in self._supply():
-            number += 1
-            if number <= self.step:  # read again and left alone: this job resumes behind it
-                continue
-            count = 0 if records is None else len(records)
-            asked = [count, self.job.stop.is_set(), cluster.leads and self.job.checkpoints.due]
-            total, stop, save = cluster.sum(np.array(asked, np.int64)).tolist()
-            # A job that is stopped before its first batch still takes that one, so that there is a model to leave.
-            if stop and (self.rows or not total):
-                self.stopped = True
-                break
-            if not total:
-                break
-            yield Step(self.epoch, number - 1, records)
-            self.step, self.rows = number, self.rows + total
-            if save:
+        supply = self._supply()
+        for _ in range(self.step):  # read again and left alone: this job resumes behind them
+            next(supply)
+        records = next(supply)
+        total, stop, _ = self.job.cluster.sum(self._flags(records)).tolist()
+        # A job that is stopped before its first batch still takes that one, so that there is a model to leave.
+        while total and not (stop and self.rows):
+            following = next(supply)
+            step = Step(self.epoch, self.step, records, self.job, partial(self._flags, following))
+            yield step
+            self.step, self.rows = self.step + 1, self.rows + total
+            agreed = self.job.cluster.sum(self._flags(following)) if step.agreed is None else step.agreed
+            records = following
+            total, stop, save = agreed.tolist()
+            if save and total:
                 self._save()
-        if self.stopped:
-            self._save()
-            self.job.log.say(f"stopping early, after {self.rows} rows of {self.epochs} epochs")
-            return
-        self.epoch, self.step = self.epoch + 1, 0
-        self._report(self.rows - before, time.perf_counter() - began)
-        self._save()
+        self.stopped = bool(stop)
+        if not self.stopped:
+            self.epoch, self.step = self.epoch + 1, 0
+
+    def _flags(self, records: Records | None) -> npt.NDArray[np.int64]:
+        """What hosts agree on before a batch: its rows, whether to stop before it, whether to save before it."""
+        count = 0 if records is None else len(records)
+        return np.array(
+            [count, self.job.stop.is_set(), self.job.cluster.leads and self.job.checkpoints.due], np.int64
+        )
 
     def _supply(self) -> Iterator[Records | None]:
         """This host's batches of one pass, then None for as long as other hosts have some."""
@@ -107,7 +143,7 @@ class Passes:
 
     def _save(self) -> None:
         if self.job.cluster.leads and self.job.checkpoints.kept:
-            state = {"epoch": self.epoch, "step": self.step, "rows": self.rows}
+            state = {"epoch": self.epoch, "step": self.step, "rows": self.rows, "finished": self.finished}
             self.job.checkpoints.save(self.arrays(), state)
 
     def _report(self, rows: int, seconds: float) -> None:

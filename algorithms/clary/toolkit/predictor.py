@@ -1,13 +1,14 @@
 """What serving asks of an algorithm: load an artifact, decode a body, predict, encode an answer.
 
 An algorithm whose requests are rows of numbers derives from ``TabularPredictor`` and writes ``load`` and
-``predict``; one with requests of its own writes all four.
+``predict``; one with requests of its own writes all four. One that declares options writes ``predict_with`` too.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
@@ -20,10 +21,25 @@ from clary.toolkit.codecs import jsonlines
 from clary.toolkit.media import MediaType
 from clary.toolkit.records import Records
 from clary.toolkit.spec import AlgorithmSpec
+from clary.toolkit.tabular import PLAIN, Reading
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
 Columns = dict[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What a server knows before its first request: whether it serves a batch transform, or several models.
+
+    ``threads`` is how many cores one request may use. ``options`` holds the values that the environment gives to
+    declared options, by the option's name.
+    """
+
+    batch: bool = False
+    multi_model: bool = False
+    threads: int = 1
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 class Predictor(ABC, Generic[Request, Answer]):
@@ -41,6 +57,9 @@ class Predictor(ABC, Generic[Request, Answer]):
         """The model in a folder without ``model.json``, made elsewhere; UserError where it is of no known kind."""
         return Artifact.read(folder)
 
+    def place(self, surroundings: Surroundings) -> None:
+        """Be told once, before the first request, where this model serves; UserError where it cannot serve there."""
+
     @abstractmethod
     def decode(self, body: bytes, content_type: MediaType) -> Request:
         """Read a request body; UserError names the record and the reason where it cannot be read."""
@@ -49,9 +68,21 @@ class Predictor(ABC, Generic[Request, Answer]):
     def predict(self, request: Request) -> Answer:
         """Answer every record of the request, in order."""
 
+    def predict_with(self, request: Request, options: Mapping[str, str]) -> Answer:
+        """Answer as these options ask, declared ones by name; called where the caller or the environment set one.
+
+        UserError where a value means nothing.
+        """
+        return self.predict(request)
+
+    def options(self, accept: MediaType) -> dict[str, str]:
+        """The declared options that stand among the parameters of the type of an answer."""
+        declared = (option.name for option in self.spec.payloads.options)
+        return {name: accept.parameters[name] for name in declared if name in accept.parameters}
+
     @abstractmethod
     def encode(self, answer: Answer, accept: MediaType) -> bytes:
-        """Write the answer in one of the declared response types."""
+        """Write the answer in one of the declared response types; options are among the type's parameters."""
 
     @abstractmethod
     def count(self, request: Request) -> int:
@@ -79,11 +110,16 @@ class Predictor(ABC, Generic[Request, Answer]):
 
 
 class TabularPredictor(Predictor[Records, Columns]):
-    """A predictor of rows of numbers; an answer is one array for each declared field, N rows long."""
+    """A predictor of rows of numbers; an answer is one array for each declared field, N rows long.
+
+    ``reading`` says what its rows may hold beyond complete ones, in requests and in files to be scored.
+    """
+
+    reading: ClassVar[Reading] = PLAIN
 
     def decode(self, body: bytes, content_type: MediaType) -> Records:
         """Read rows in any tabular request type; DataError names the row and the reason."""
-        return self.check(tabular.decode(body, content_type))
+        return self.check(tabular.decode(body, content_type, self.reading))
 
     @abstractmethod
     def check(self, records: Records) -> Records:

@@ -1,4 +1,4 @@
-"""Decoded rows: features and labels of one batch, dense or sparse, and where they came from."""
+"""Decoded rows: features, labels, weights and groups of one batch, and where they came from."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 Floats = npt.NDArray[np.float32]
+_PER_ROW = ("labels", "weights", "groups")
 
 
 @dataclass(frozen=True)
@@ -22,14 +23,17 @@ class Records:
     """N rows of D features with L labels each.
 
     ``features`` is a C-contiguous float32 array (N, D) or a SciPy CSR matrix of float32; ``labels`` is a
-    float32 array (N, L), or None where the data has none. ``source`` and ``first_row`` (from 1) say where the
-    rows stand in their file or request, for messages.
+    float32 array (N, L), ``weights`` float32 (N,) how much each row counts and ``groups`` int64 (N,) the query
+    that each row belongs to; each is None where the data has none. ``source`` and ``first_row`` (from 1) say
+    where the rows stand in their file or request, for messages.
     """
 
     features: Floats | csr_matrix
     labels: Floats | None = None
     source: str = ""
     first_row: int = 1
+    weights: Floats | None = None
+    groups: npt.NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return int(self.features.shape[0])
@@ -52,8 +56,15 @@ class Records:
 
     def rows(self, start: int, stop: int) -> Records:
         """The rows from ``start`` up to ``stop``, counted from 0; a view where the features are dense."""
-        labels = None if self.labels is None else self.labels[start:stop]
-        return replace(self, features=self.features[start:stop], labels=labels, first_row=self.first_row + start)
+        return replace(self._chosen(slice(start, stop)), first_row=self.first_row + start)
+
+    def take(self, order: npt.NDArray[np.integer[Any]]) -> Records:
+        """A copy of the rows with these numbers, counted from 0, in that order; ``first_row`` stays."""
+        return self._chosen(order)
+
+    def _chosen(self, rows: Any) -> Records:
+        chosen = {name: array[rows] for name in _PER_ROW if (array := getattr(self, name)) is not None}
+        return replace(self, features=self.features[rows], **chosen)
 
     def expect_width(self, width: int, *, name: str = "feature_dim") -> Records:
         """These records, if they have that many features; DataError that gives both sizes otherwise."""
@@ -68,7 +79,6 @@ class Records:
         if len(parts) == 1:
             return parts[0]
         first = parts[0]
-        labels = None if first.labels is None else np.concatenate([p.labels for p in parts if p.labels is not None])
         features: Any = [part.features for part in parts]
         if any(part.sparse for part in parts):
             from scipy.sparse import csr_matrix, vstack
@@ -76,4 +86,9 @@ class Records:
             features = csr_matrix(vstack(features, format="csr"), dtype=np.float32)
         else:
             features = np.concatenate(features)
-        return Records(features, labels, first.source, first.first_row)
+        per_row = {name: _joined([getattr(part, name) for part in parts]) for name in _PER_ROW}
+        return replace(first, features=features, **per_row)
+
+
+def _joined(arrays: list[Any]) -> Any:
+    return None if arrays[0] is None else np.concatenate([array for array in arrays if array is not None])

@@ -93,9 +93,7 @@ class Parameter:
         tunable = None
         if self.tunable:
             tunable = {"range": list(self.tunable.values), "scaling": self.tunable.scaling}
-        default = json.dumps(self.default) if isinstance(self.default, tuple) else self.default
-        if isinstance(default, bool):
-            default = self.spell(default)
+        default = self.spell(self.default) if isinstance(self.default, (tuple, bool)) else self.default
         return {
             "name": self.name,
             "type": self.type,
@@ -130,6 +128,20 @@ class _Number(Parameter):
     high: float | None = None
     low_included: bool = True
     high_included: bool = True
+    words: tuple[str, ...] = ()
+
+    def parse(self, text: str) -> Any:
+        """Return the number that the text spells, or the word that may stand for one; ValueError otherwise."""
+        word = text.strip().lower()
+        return word if word in self.words else super().parse(text)
+
+    @property
+    def wording(self) -> str:
+        """What is allowed, as the end of a sentence."""
+        return super().wording + "".join(f" or {word!r}" for word in self.words)
+
+    def _values(self) -> list[str] | None:
+        return [*self.words, *([AUTO] if self.auto else [])] if self.words else None
 
     def _allows(self, value: float) -> bool:
         above = self.low is None or value > self.low or (self.low_included and value == self.low)
@@ -208,9 +220,11 @@ class ChoiceParameter(Parameter):
     type: ClassVar[str] = "categorical"
     choices: tuple[str, ...] = ()
     boolean: bool = False
+    old: Mapping[str, str] = field(default_factory=dict)
 
     def _read(self, text: str) -> str | bool:
         text = text.strip("\"'")
+        text = self.old.get(text, text)
         if self.boolean:
             return {"true": True, "1": True, "false": False, "0": False}[text.lower()] if self._known(text) else text
         return text
@@ -225,7 +239,7 @@ class ChoiceParameter(Parameter):
         return "one of " + ", ".join(repr(choice) for choice in self.choices)
 
     def _values(self) -> list[str]:
-        return list(self.choices)
+        return [*([AUTO] if self.auto else []), *self.choices]
 
     def bad_texts(self) -> Iterator[str]:
         """Texts that must be refused, one of each kind of mistake."""
@@ -248,25 +262,46 @@ class TextParameter(Parameter):
 
 @dataclass(frozen=True, kw_only=True)
 class NamesParameter(Parameter):
-    """A list of names from a closed set, written as a JSON list in a string."""
+    """A list of names from a closed set, written as a JSON list in a string, or with ``commas`` between them.
+
+    A name in ``at`` may carry a number behind an ``@``, as in ``error@0.3``.
+    """
 
     choices: tuple[str, ...] = ()
+    commas: bool = False
+    at: tuple[str, ...] = ()
+
+    def spell(self, value: Any) -> str:
+        """The string that ``parse`` reads back as this value."""
+        return ",".join(value) if self.commas and not isinstance(value, str) else super().spell(value)
 
     def _read(self, text: str) -> tuple[str, ...]:
+        if self.commas and not text.startswith("["):
+            return tuple(part.strip() for part in text.split(","))
         return tuple(_list(text))
 
     def _allows(self, value: tuple[Any, ...]) -> bool:
-        return len(value) > 0 and len(set(map(str, value))) == len(value) and all(v in self.choices for v in value)
+        return len(value) > 0 and len(set(map(str, value))) == len(value) and all(map(self._known, value))
+
+    def _known(self, name: Any) -> bool:
+        if not isinstance(name, str):
+            return False
+        plain, at, number = name.partition("@")
+        return plain in self.choices and (not at or (plain in self.at and _is_number(number)))
 
     def _wording(self) -> str:
-        return f"a JSON list of one or more of {', '.join(repr(c) for c in self.choices)}, each at most once"
+        form = "a list with commas" if self.commas else "a JSON list"
+        behind = f" ({', '.join(self.at)} may have a number behind them, as in {self.at[0]}@0.3)" if self.at else ""
+        names_ = ", ".join(repr(c) for c in self.choices)
+        return f"{form} of one or more of {names_}, each at most once{behind}"
 
     def _values(self) -> list[str]:
         return list(self.choices)
 
     def bad_texts(self) -> Iterator[str]:
         """Texts that must be refused, one of each kind of mistake."""
-        yield from ("", "[]", '["no_such_name"]', self.choices[0], json.dumps([self.choices[0]] * 2), "{}", "[")
+        yield from ("", "[]", '["no_such_name"]', json.dumps([self.choices[0]] * 2), "{}", "[")
+        yield f"{self.choices[0]},,{self.choices[-1]}" if self.commas else self.choices[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -317,6 +352,13 @@ class MappingParameter(Parameter):
         yield from ("", "[]", "{", "7")
 
 
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text)) and "_" not in text
+    except ValueError:
+        return False
+
+
 def _literal(text: str) -> Any:
     """JSON first; then Python's own spelling, which the managed SDK sends for lists."""
     try:
@@ -351,7 +393,9 @@ def integer(
     default: Any = None,
     *,
     at_least: int | None = None,
+    above: int | None = None,
     at_most: int | None = None,
+    below: int | None = None,
     auto: bool = False,
     required: bool | str = False,
     tunable: tuple[int, int] | None = None,
@@ -359,11 +403,18 @@ def integer(
     name: str | None = None,
     doc: str,
 ) -> Any:
-    """Declare a whole number."""
-    search = _tunable(tunable, scaling)
+    """Declare a whole number; each end of its range is included (``at_``) or not (``above``, ``below``)."""
     return _declare(
         IntegerParameter(
-            default=default, low=at_least, high=at_most, auto=auto, required=required, tunable=search, doc=doc
+            default=default,
+            low=at_least if above is None else above,
+            high=at_most if below is None else below,
+            low_included=above is None,
+            high_included=below is None,
+            auto=auto,
+            required=required,
+            tunable=_tunable(tunable, scaling),
+            doc=doc,
         ),
         name,
     )
@@ -380,10 +431,14 @@ def real(
     required: bool | str = False,
     tunable: tuple[float, float] | None = None,
     scaling: str = "Linear",
+    words: Sequence[str] = (),
     name: str | None = None,
     doc: str,
 ) -> Any:
-    """Declare a number; each end of its range is included (``at_``) or not (``above``, ``below``)."""
+    """Declare a number; each end of its range is included (``at_``) or not (``above``, ``below``).
+
+    ``words`` may stand in its place.
+    """
     low, high = (at_least if above is None else above), (at_most if below is None else below)
     return _declare(
         RealParameter(
@@ -392,6 +447,7 @@ def real(
             high=high,
             low_included=above is None,
             high_included=below is None,
+            words=tuple(words),
             auto=auto,
             required=required,
             tunable=_tunable(tunable, scaling),
@@ -408,19 +464,27 @@ def choice(
     auto: bool = False,
     required: bool | str = False,
     tunable: Sequence[str] | None = None,
+    old: Mapping[str, str] | None = None,
     name: str | None = None,
     doc: str,
 ) -> Any:
-    """Declare one of a closed set of texts."""
-    search = _tunable(tunable, None)
+    """Declare one of a closed set of texts; ``old`` maps spellings of earlier times to today's."""
     return _declare(
-        ChoiceParameter(default=default, choices=tuple(of), auto=auto, required=required, tunable=search, doc=doc),
+        ChoiceParameter(
+            default=default,
+            choices=tuple(of),
+            auto=auto,
+            required=required,
+            tunable=_tunable(tunable, None),
+            old=old or {},
+            doc=doc,
+        ),
         name,
     )
 
 
 def flag(
-    default: bool | None = None,
+    default: bool | Auto | None = None,
     *,
     auto: bool = False,
     tunable: bool = False,
@@ -454,9 +518,20 @@ def text(
     )
 
 
-def names(default: tuple[str, ...] | None = None, *, of: Sequence[str], name: str | None = None, doc: str) -> Any:
-    """Declare a list of names from a closed set."""
-    return _declare(NamesParameter(default=default, choices=tuple(of), doc=doc), name)
+def names(
+    default: tuple[str, ...] | None = None,
+    *,
+    of: Sequence[str],
+    commas: bool = False,
+    at: Sequence[str] = (),
+    name: str | None = None,
+    doc: str,
+) -> Any:
+    """Declare a list of names from a closed set, a JSON list or with ``commas``; ``at`` may carry an ``@number``."""
+    return _declare(
+        NamesParameter(default=default, choices=tuple(of), commas=commas, at=tuple(at), doc=doc),
+        name,
+    )
 
 
 def numbers(
@@ -496,6 +571,9 @@ def hyperparameters(cls: type[Set]) -> type[Set]:
 class HyperparameterSet:
     """The base of every algorithm's ``Hyperparameters``: reads strings, reports every problem at once."""
 
+    given: ClassVar[frozenset[str]] = frozenset()
+    """The public names that the job gave a value; the others have their defaults."""
+
     def problems(self) -> Iterator[str]:
         """Sentences about rules that span several hyperparameters; none when all is well."""
         yield from ()
@@ -512,17 +590,26 @@ class HyperparameterSet:
         return found
 
     @classmethod
-    def parse(cls: type[Set], given: Mapping[str, object], *, inert: Sequence[str] = ()) -> Set:
+    def parse(
+        cls: type[Set],
+        given: Mapping[str, object],
+        *,
+        inert: Sequence[str] = (),
+        aliases: Mapping[str, str] | None = None,
+    ) -> Set:
         """Read the contract's map of strings.
 
         Keys of the platform (``_...`` and ``sagemaker_...``) that are not declared, and those named in
-        ``inert``, are set aside. An empty string means unset. Raises HyperparameterError with a sentence for
-        every unknown, missing or refused entry.
+        ``inert``, are set aside; ``aliases`` maps other names to the declared ones. An empty string means unset.
+        Raises HyperparameterError with a sentence for every unknown, missing or refused entry.
         """
-        declared = cls.parameters()
+        declared, aliases = cls.parameters(), aliases or {}
         problems, values, refused = [], {}, set()
-        for key, text_ in given.items():
-            if key in declared:
+        for written, text_ in given.items():
+            key = aliases.get(written, written)
+            if key != written and key in given:
+                problems.append(f"{written} is another name of {key}, which is given too; give one of the two")
+            elif key in declared:
                 refused.add(key)
                 if not isinstance(text_, str):
                     problems.append(f"{key} must be a JSON string; got {json.dumps(text_)}")
@@ -543,6 +630,7 @@ class HyperparameterSet:
             raise HyperparameterError(problems)
         attributes = {f.metadata[_KEY].name or f.name: f.name for f in dataclasses.fields(cast(Any, cls))}
         made = cls(**{attributes[key]: value for key, value in values.items()})
+        object.__setattr__(made, "given", frozenset(values))
         if across := list(made.problems()):
             raise HyperparameterError(across)
         return made
@@ -573,13 +661,16 @@ def _unknown(key: str, declared: Mapping[str, Parameter]) -> str:
 class Metric:
     """A number that the log carries; the regular expression comes from the same format as the line.
 
-    ``line`` holds ``{value}`` once and may hold ``{host}``, ``{epoch}`` and ``{batch}``.
+    ``line`` holds ``{value}`` once, and may hold ``{host}``, ``{epoch}``, ``{batch}`` and other names for a word
+    without blanks, and ``{others}`` for the rest of a line that carries several metrics. A tab may come as
+    ``#011``, as the log service shows it. ``when`` completes "is reported ..." where it is not always.
     """
 
     name: str
     goal: Goal
     line: str
     doc: str
+    when: str = ""
 
     def render(self, value: float, **where: Any) -> str:
         """The log line that reports the value."""
@@ -589,12 +680,13 @@ class Metric:
     def regex(self) -> str:
         """A pattern whose first group is the value, as metric definitions hold it."""
         pattern = re.sub(r"([.^$*+?()\[\]|\\])", r"\\\1", self.line)
-        pattern = re.sub(r"\{(host|epoch|batch)\}", lambda _: r"\S+", pattern)
-        return pattern.replace("{value}", r"(\S+)")
+        value = r"([^\s#]+)" if "\t" in self.line else r"(\S+)"
+        pattern = pattern.replace("{value}", value).replace("{others}", ".*").replace("\t", r"(?:\t|#011)")
+        return re.sub(r"\{[a-z_]+\}", lambda _: r"\S+", pattern)
 
     def describe(self) -> dict[str, Any]:
         """The stable description that ``clary describe --json`` prints."""
-        return {"name": self.name, "goal": self.goal, "regex": self.regex, "doc": self.doc}
+        return {"name": self.name, "goal": self.goal, "regex": self.regex, "when": self.when, "doc": self.doc}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -630,20 +722,41 @@ class Field:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Option:
+    """Something that a caller may ask of an answer with a parameter of ``Accept``, as in ``;verbose=true``.
+
+    ``variable`` is the environment variable that sets it for every answer of a server, where there is one;
+    ``extension`` says that the managed algorithm does not have it.
+    """
+
+    name: str
+    doc: str
+    variable: str = ""
+    extension: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Payloads:
-    """What an endpoint reads and answers; the first response type is the answer to ``*/*``."""
+    """What an endpoint reads and answers; the first response type is the answer to ``*/*``.
+
+    ``aliases`` maps short names that may stand for a content type to the type; the empty name is a request
+    without one, which has the first request type otherwise.
+    """
 
     requests: tuple[str, ...]
     responses: tuple[str, ...]
     fields: tuple[Field, ...]
     json_key: str = "predictions"
+    options: tuple[Option, ...] = ()
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Capabilities:
     """What the algorithm can do on the platform; the exam and the images read this.
 
-    ``deterministic``: the same seed gives the same model; ``random``: another seed gives another one.
+    ``deterministic``: the same seed gives the same model; ``random``: another seed gives another one;
+    ``missing``: a feature may have no value (an empty cell, NaN).
     """
 
     gpu: bool = False
@@ -653,6 +766,7 @@ class Capabilities:
     deterministic: bool = True
     random: bool = True
     supervised: bool = False
+    missing: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -661,7 +775,8 @@ class AlgorithmSpec:
 
     ``name`` is the folder and Python name, ``repository`` the managed image name, ``title`` what people
     call it. ``inert`` maps hyperparameters of the managed platform that are accepted without effect to the
-    reason; ``measured`` maps hyperparameters that a client may fill in from the data to what they measure.
+    reason; ``aliases`` maps further names to the hyperparameters that they stand for; ``measured`` maps
+    hyperparameters that a client may fill in from the data to what they measure.
     """
 
     name: str
@@ -677,6 +792,7 @@ class AlgorithmSpec:
     capabilities: Capabilities
     extras: tuple[str, ...]
     inert: Mapping[str, str] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
     measured: Mapping[str, Literal["feature_dim"]] = field(default_factory=dict)
 
     def channel(self, name: str) -> Channel | None:
@@ -692,7 +808,7 @@ class AlgorithmSpec:
 
     def parse(self, given: Mapping[str, object]) -> HyperparameterSet:
         """Read the contract's map of strings; raises HyperparameterError with every problem."""
-        return self.hyperparameters.parse(given, inert=tuple(self.inert))
+        return self.hyperparameters.parse(given, inert=tuple(self.inert), aliases=self.aliases)
 
     def describe(self) -> dict[str, Any]:
         """The stable description that ``clary describe --json`` prints."""
@@ -709,8 +825,10 @@ class AlgorithmSpec:
                 "requests": list(self.payloads.requests),
                 "responses": list(self.payloads.responses),
                 "fields": [{"name": f.name, "shape": f.shape, "doc": f.doc} for f in self.payloads.fields],
+                "options": [dataclasses.asdict(option) for option in self.payloads.options],
             },
             "capabilities": dataclasses.asdict(self.capabilities),
             "extras": list(self.extras),
             "accepted_without_effect": dict(self.inert),
+            "aliases": dict(self.aliases),
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, BinaryIO
 
@@ -23,7 +24,7 @@ TYPES: tuple[str, ...] = (
     media.JSON_LINES,
     media.PARQUET,
 )
-# Short names that only some algorithms take for a media type; the others are told the full name.
+# Short names of the types; which of them an algorithm takes is its declaration's to say.
 ALIASES: Mapping[str, str] = {
     "csv": media.CSV,
     "json": media.JSON,
@@ -35,15 +36,32 @@ ALIASES: Mapping[str, str] = {
 _X_LIBSVM = "text/x-libsvm"
 
 
-def decode(body: bytes, content_type: MediaType, *, missing: bool = False) -> Records:
+@dataclass(frozen=True)
+class Reading:
+    """What an algorithm takes beyond complete rows of comma separated numbers; a format without it ignores it.
+
+    ``missing`` reads empty cells, nulls and NaN among the features as NaN. ``delimiter`` stands between the
+    cells of CSV; None guesses it from the first line of each file or request. ``extras`` keeps the weights and
+    the groups of LIBSVM rows, which are refused otherwise.
+    """
+
+    missing: bool = False
+    delimiter: str | None = ","
+    extras: bool = False
+
+
+PLAIN = Reading()
+
+
+def decode(body: bytes, content_type: MediaType, reading: Reading = PLAIN) -> Records:
     """The rows of a request body; labels are cut off where ``label_size`` says that there are some.
 
-    ``missing`` reads empty cells and NaN as NaN in the formats that have them. UnsupportedMediaError lists the
-    types that are read; DataError names the row and the reason.
+    UnsupportedMediaError lists the types that are read; DataError names the row and the reason.
     """
-    name = content_type.name
+    missing, name = reading.missing, _named(content_type)
     if name == media.CSV:
-        return csv.decode(body, label_size=_label_size(content_type, 0), missing=missing)
+        size = _label_size(content_type, 0)
+        return csv.decode(body, label_size=size, missing=missing, delimiter=reading.delimiter)
     if name == media.JSON:
         return jsonlines.decode(body)
     if name == media.JSON_LINES:
@@ -51,21 +69,22 @@ def decode(body: bytes, content_type: MediaType, *, missing: bool = False) -> Re
     if name == media.RECORDIO_PROTOBUF:
         return record_protobuf.decode(body, missing=missing)
     if name in (media.LIBSVM, _X_LIBSVM):
-        return libsvm.decode(body)
+        return libsvm.decode(body, missing=missing)
     if name == media.PARQUET:
         return parquet.decode(body, label_size=_label_size(content_type, 0), missing=missing)
     raise _unsupported(name, TYPES)
 
 
-def decode_together(bodies: Sequence[bytes], content_type: MediaType) -> Records | None:
+def decode_together(bodies: Sequence[bytes], content_type: MediaType, reading: Reading = PLAIN) -> Records | None:
     """The rows of several bodies that hold one row each; None where they must be read one by one."""
-    if content_type.name == media.CSV and not content_type.parameters:
+    commas = reading.delimiter in (",", None)
+    if commas and _named(content_type) == media.CSV and not content_type.parameters:
         return csv.decode_rows(bodies)
     return None
 
 
 def encode(columns: Mapping[str, npt.NDArray[Any]], accept: MediaType, *, json_key: str = "predictions") -> bytes:
-    """The answer, one array for each field, in the accepted type; all numbers are float32.
+    """The answer, one array for each field, in the accepted type; numbers are float32, of integer arrays whole.
 
     NotAcceptableError lists the types that can be written.
     """
@@ -77,21 +96,26 @@ def encode(columns: Mapping[str, npt.NDArray[Any]], accept: MediaType, *, json_k
     return writer(columns)
 
 
-def read(stream: BinaryIO, content_type: MediaType, *, source: str, missing: bool = False) -> Iterator[Records]:
+def read(stream: BinaryIO, content_type: MediaType, *, source: str, reading: Reading = PLAIN) -> Iterator[Records]:
     """The rows of a training file or stream, part by part in constant memory; gzip is undone.
 
     CSV and parquet hold one label column unless ``label_size`` says otherwise. Rows count from 1 within the
     stream. UnsupportedMediaError lists the types that are read; DataError names source, row and reason.
     """
-    reader = _reader(content_type, source, missing)
+    reader = _reader(content_type, source, reading)
     return reader(gzip_stream.plain(stream, source=source))
 
 
 def write(stream: BinaryIO, records: Records, content_type: MediaType) -> None:
-    """Append the rows; CSV and parquet hold the labels in the first columns."""
-    name = content_type.name
+    """Append the rows; CSV and parquet hold the labels in the first columns.
+
+    UnsupportedMediaError lists the types that are written; UserError for what the type cannot hold.
+    """
+    name = _named(content_type)
     if name not in _WRITERS:
         raise _unsupported(name, tuple(_WRITERS))
+    if _WRITERS[name] is not libsvm.write and (records.weights is not None or records.groups is not None):
+        raise UserError(f"{name} has no place for weights and groups of rows; {media.LIBSVM} has")
     _WRITERS[name](stream, records)
 
 
@@ -111,19 +135,24 @@ _WRITERS: Mapping[str, Callable[[BinaryIO, Records], None]] = {
 }
 
 
-def _reader(content_type: MediaType, source: str, missing: bool) -> Callable[[Readable], Iterator[Records]]:
-    name = content_type.name
+def _reader(content_type: MediaType, source: str, reading: Reading) -> Callable[[Readable], Iterator[Records]]:
+    missing, name = reading.missing, _named(content_type)
     if name == media.CSV:
-        return partial(csv.read, label_size=_label_size(content_type, 1), source=source, missing=missing)
+        given = partial(csv.read, label_size=_label_size(content_type, 1), source=source, missing=missing)
+        return partial(given, delimiter=reading.delimiter)
     if name == media.PARQUET:
         return partial(parquet.read, label_size=_label_size(content_type, 1), source=source, missing=missing)
     if name == media.RECORDIO_PROTOBUF:
         return partial(record_protobuf.read, source=source, missing=missing)
     if name in (media.LIBSVM, _X_LIBSVM):
-        return partial(libsvm.read, source=source)
+        return partial(libsvm.read, source=source, missing=missing, extras=reading.extras)
     if name == media.JSON_LINES:
         return partial(jsonlines.read, source=source)
     raise _unsupported(name, tuple(each for each in TYPES if each != media.JSON))
+
+
+def _named(content_type: MediaType) -> str:
+    return ALIASES.get(content_type.name, content_type.name)
 
 
 def _label_size(content_type: MediaType, default: int) -> int:
@@ -139,8 +168,8 @@ def _unsupported(name: str, readable: Iterable[str]) -> UnsupportedMediaError:
     from difflib import get_close_matches
 
     readable = tuple(readable)
-    close = ALIASES.get(name) or next(iter(get_close_matches(name, readable, n=1, cutoff=0.7)), None)
-    hint = f"did you mean {close}? " if close in readable else ""
+    close = get_close_matches(name, readable, n=1, cutoff=0.7)
+    hint = f"did you mean {close[0]}? " if close else ""
     return UnsupportedMediaError(f"{name!r} is not a content type that can be read here; {hint}{_one_of(readable)}")
 
 

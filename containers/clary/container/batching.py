@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
@@ -32,11 +32,15 @@ _LOG = logging.getLogger("clary.serve")
 
 @dataclass(slots=True)
 class Call:
-    """A request body, its type, and the type of its answer; then the outcome, and who waits for it."""
+    """A request body, its type, the type of its answer, and the options that it sets, or None.
+
+    Then the outcome, and who waits for it.
+    """
 
     body: bytes
     content_type: MediaType
     accept: MediaType
+    options: Mapping[str, str] | None = None
     number: int = 0
     outcome: Outcome | None = None
     waiter: asyncio.Future[None] | None = None
@@ -47,11 +51,19 @@ class Batcher:
 
     How long a batch takes is learned for each size. The event loop takes as many calls at a time as it is quick
     with. Where even one is slow, or nothing is known yet, the executor takes all, at most ``threads`` batches at
-    a time; and so it does with a large body, alone.
+    a time; and so it does with a large body, alone. What is learned holds for calls with the ``usual`` options;
+    one with others is taken by the executor, since an answer may ask for a hundred times the work.
     """
 
-    def __init__(self, predictor: Predictor[Any, Any], executor: Executor, threads: int) -> None:
+    def __init__(
+        self,
+        predictor: Predictor[Any, Any],
+        executor: Executor,
+        threads: int,
+        usual: Mapping[str, str] | None = None,
+    ) -> None:
         self._predictor, self._executor, self._free = predictor, executor, threads
+        self._usual, self._optional = usual, bool(predictor.spec.payloads.options)
         self._small: deque[Call] = deque()
         self._large: deque[Call] = deque()
         self._coming = False
@@ -59,11 +71,13 @@ class Batcher:
         self._arrived = 0
         self.running = 0
 
-    async def answer(self, body: bytes, content_type: MediaType, accept: MediaType) -> Outcome:
+    async def answer(
+        self, body: bytes, content_type: MediaType, accept: MediaType, options: Mapping[str, str] | None = None
+    ) -> Outcome:
         """The encoded answer, or the error that takes its place."""
         self._arrived += 1
         self.running += 1
-        call = Call(body, content_type, accept, self._arrived)
+        call = Call(body, content_type, accept, options, self._arrived)
         (self._small if len(body) <= LARGE else self._large).append(call)
         loop = asyncio.get_running_loop()
         try:
@@ -135,11 +149,16 @@ class Batcher:
         The shortest of the last times counts, because a busy machine makes the others longer. Twice the bytes
         are expected to take at most twice as long, so that larger batches are tried as smaller ones are known.
         """
+        if self._optional and self._unusual(calls):
+            return False
         size = _size_class(calls)
         if known := self._seconds.get(size):
             return min(known) < QUICK
         smaller = self._seconds.get(size - 1)
         return smaller is not None and 2 * min(smaller) < QUICK
+
+    def _unusual(self, calls: list[Call]) -> bool:
+        return any(call.options is not self._usual for call in calls)
 
     def _oldest(self, small: list[Call]) -> list[Call]:
         """What has waited longest for a thread: these small calls, or one large one."""
@@ -156,10 +175,11 @@ class Batcher:
             self._schedule(loop)
 
     def _finish(self, calls: list[Call], outcomes: list[Outcome], seconds: float) -> None:
-        size = _size_class(calls)
-        if size not in self._seconds:
-            self._seconds[size] = deque(maxlen=4)
-        self._seconds[size].append(seconds)
+        if not (self._optional and self._unusual(calls)):
+            size = _size_class(calls)
+            if size not in self._seconds:
+                self._seconds[size] = deque(maxlen=4)
+            self._seconds[size].append(seconds)
         for call, outcome in zip(calls, outcomes, strict=True):
             call.outcome = outcome
             if call.waiter is not None and not call.waiter.done():
@@ -180,14 +200,28 @@ def _turn() -> Generator[None, None, None]:
 def answer(predictor: Predictor[Any, Any], calls: Sequence[Call]) -> list[Outcome]:
     """The outcome of each call, predicted together; a call that cannot be read does not touch its neighbors.
 
-    Where the joint prediction fails, each call is predicted alone, so that only the one at fault fails.
+    Calls with different options are predicted apart. Where the joint prediction fails, each call is predicted
+    alone, so that only the one at fault fails.
     """
     if len(calls) == 1:
         return [_alone(predictor, calls[0])]
+    if predictor.spec.payloads.options and any(call.options != calls[0].options for call in calls):
+        return _apart(predictor, calls)
     try:
         return _as_one(predictor, calls) or _joined(predictor, calls)
     except Exception:
         return [_alone(predictor, call) for call in calls]
+
+
+def _apart(predictor: Predictor[Any, Any], calls: Sequence[Call]) -> list[Outcome]:
+    """The outcome of each call; those with the same options are predicted together."""
+    groups: defaultdict[frozenset[tuple[str, str]], list[int]] = defaultdict(list)
+    for index, call in enumerate(calls):
+        groups[frozenset((call.options or {}).items())].append(index)
+    outcomes: dict[int, Outcome] = {}
+    for group in groups.values():
+        outcomes.update(zip(group, answer(predictor, [calls[index] for index in group]), strict=True))
+    return [outcomes[index] for index in range(len(calls))]
 
 
 def _as_one(predictor: Predictor[Any, Any], calls: Sequence[Call]) -> list[Outcome]:
@@ -216,7 +250,7 @@ def _answered(
     predictor: Predictor[Any, Any], request: Any, counts: Sequence[int], calls: Sequence[Call]
 ) -> list[Outcome]:
     """The encoded answers to a request that was put together from calls with so many records each."""
-    answer = predictor.predict(request)
+    answer = _predicted(predictor, request, calls[0].options)
     accept = calls[0].accept
     if all(call.accept is accept for call in calls):
         return [part for part, _ in zip(predictor.encode_parts(answer, counts, accept), calls, strict=True)]
@@ -230,7 +264,12 @@ def _alone(predictor: Predictor[Any, Any], call: Call) -> Outcome:
 
 
 def _whole(predictor: Predictor[Any, Any], call: Call) -> bytes:
-    return predictor.encode(predictor.predict(predictor.decode(call.body, call.content_type)), call.accept)
+    request = predictor.decode(call.body, call.content_type)
+    return predictor.encode(_predicted(predictor, request, call.options), call.accept)
+
+
+def _predicted(predictor: Predictor[Any, Any], request: Any, options: Mapping[str, str] | None) -> Any:
+    return predictor.predict(request) if options is None else predictor.predict_with(request, options)
 
 
 def _attempt(step: Callable[..., Any], *arguments: Any) -> Any:

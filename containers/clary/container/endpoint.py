@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ from clary.container.serve_settings import ServeSettings
 from clary.toolkit import media
 from clary.toolkit.errors import ClaryError, TooLargeError, UnsupportedMediaError, UserError
 from clary.toolkit.media import MediaType
-from clary.toolkit.predictor import Predictor
+from clary.toolkit.predictor import Predictor, Surroundings
 
 ATTRIBUTES = b"x-amzn-sagemaker-custom-attributes"
 LONGEST_ATTRIBUTES = 1024
@@ -32,18 +33,22 @@ class _Plan(NamedTuple):
     accept: MediaType
     header: Header
     ends_line: bool
+    options: Mapping[str, str] | None
 
 
 class Endpoint:
-    """A loaded model that answers ``POST /invocations``."""
+    """A loaded model that answers ``POST /invocations``; UserError if it cannot serve under these settings."""
 
     def __init__(
         self, predictor: Predictor[Any, Any], settings: ServeSettings, capacity: Capacity, executor: Executor
     ) -> None:
-        self._payloads = predictor.spec.payloads
+        self._predictor = predictor
+        self._responses = negotiation.by_default(settings.default_accept, predictor.spec.payloads.responses)
         self._limit, self._batch = settings.payload_limit, settings.batch
         self._capacity = capacity
-        self._batcher = Batcher(predictor, executor, settings.executor_threads)
+        self._usual = _usual_options(predictor, settings)
+        predictor.place(_surroundings(settings, self._usual or {}))
+        self._batcher = Batcher(predictor, executor, settings.executor_threads, self._usual)
         self._plans: dict[tuple[bytes, bytes], _Plan] = {}
 
     @property
@@ -84,7 +89,7 @@ class Endpoint:
             if not held or not body or message.get("more_body"):
                 body = await self._rest(message, receive, announced=held)
                 held = held or len(body)
-            outcome = await self._batcher.answer(body, plan.content_type, plan.accept)
+            outcome = await self._batcher.answer(body, plan.content_type, plan.accept, plan.options)
         except (ClaryError, HttpError) as error:
             outcome = error
         except _GoneError:
@@ -130,16 +135,33 @@ class Endpoint:
         )
 
     def _plan(self, content_type: bytes, accept: bytes) -> _Plan:
-        payloads = self._payloads
-        asked = negotiation.request_type(content_type.decode("latin-1"), payloads.requests)
-        given = negotiation.response_type(accept.decode("latin-1"), payloads.responses)
+        payloads = self._predictor.spec.payloads
+        asked = negotiation.request_type(content_type.decode("latin-1"), payloads.requests, payloads.aliases)
+        given = negotiation.response_type(accept.decode("latin-1"), self._responses)
+        options = self._usual
+        if own := self._predictor.options(given):
+            options = {**(options or {}), **own}
+        if options:
+            given = MediaType(given.name, {**given.parameters, **options})
         ends_line = self._batch and given.name in _LINES
-        plan = _Plan(asked, given, (b"content-type", given.name.encode()), ends_line)
+        plan = _Plan(asked, given, (b"content-type", given.name.encode()), ends_line, options)
         # Clients send a handful of different pairs; whoever makes up new ones must not fill the memory.
         if len(self._plans) >= _MOST_PLANS:
             self._plans.clear()
         self._plans[content_type, accept] = plan
         return plan
+
+
+def _surroundings(settings: ServeSettings, options: Mapping[str, str]) -> Surroundings:
+    return Surroundings(
+        batch=settings.batch, multi_model=settings.multi_model, threads=settings.threads, options=options
+    )
+
+
+def _usual_options(predictor: Predictor[Any, Any], settings: ServeSettings) -> Mapping[str, str] | None:
+    """The options that the environment sets for every answer; None where it sets none."""
+    declared, given = predictor.spec.payloads.options, settings.environment
+    return {option.name: given[option.variable] for option in declared if option.variable in given} or None
 
 
 def _passed_on(attributes: bytes) -> tuple[Header, ...]:

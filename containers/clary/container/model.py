@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from clary.algorithms import registry
-from clary.toolkit.artifact import MANIFEST, Artifact
+from clary.toolkit.artifact import MANIFEST, Artifact, is_manifest
 from clary.toolkit.errors import UserError
 from clary.toolkit.predictor import Predictor
 
@@ -25,14 +25,16 @@ class LoadedModel:
 def load(folder: Path, algorithm: str = "", device: str = "cpu") -> LoadedModel:
     """The model in the folder, loaded; UserError says why there is none.
 
-    ``model.json`` names the algorithm; a folder without one, made by the managed suite, needs ``algorithm``.
+    ``model.json`` names the algorithm. A folder that has none of this suite, because the managed suite or another
+    program made it, needs ``algorithm``.
     """
     if algorithm:
         algorithm = registry.spec(algorithm).name
-    known = (folder / MANIFEST).is_file()
+    known = is_manifest(folder / MANIFEST)
     if not (known or algorithm) and (found := _members(folder)):
+        own = f"{MANIFEST} of this suite" if (folder / MANIFEST).is_file() else MANIFEST
         raise UserError(
-            f"the model has no {MANIFEST}; found {found}. If the managed suite or another program made it, say of "
+            f"the model has no {own}; found {found}. If the managed suite or another program made it, say of "
             f"which algorithm it is with --algorithm or CLARY_ALGORITHM: {', '.join(registry.NAMES)}"
         )
     artifact = Artifact.read(folder) if known or not algorithm else registry.predictor(algorithm).adopt(folder)

@@ -113,8 +113,8 @@ class MultiModelApp:
         self._expect_room(model.size)
         self._models[name] = model
         try:
-            loop = asyncio.get_running_loop()
-            loaded = await loop.run_in_executor(self._executor, load, Path(url), self._settings.algorithm)
+            loop, settings = asyncio.get_running_loop(), self._settings
+            loaded = await loop.run_in_executor(self._executor, load, Path(url), settings.algorithm, settings.device)
             self._expect_room(loaded.size - model.size)
             model.size = max(model.size, loaded.size)
             model.endpoint = Endpoint(loaded.predictor, self._settings, self._capacity, self._executor)

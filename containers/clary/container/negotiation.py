@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from clary.toolkit.errors import NotAcceptableError, UnsupportedMediaError, UserError
 from clary.toolkit.media import MediaType
 
 OCTETS = "application/octet-stream"
+_NO_ALIASES: Mapping[str, str] = {}
+_ENTRY = re.compile(r'(?:[^,"]|"[^"]*"?)+')  # of a list, where quotes hide commas
 
 
 @dataclass(frozen=True)
@@ -30,18 +33,33 @@ class _Range:
         return (kind == "*" and family in ("*", name.partition("/")[0])) or self.type.name == name
 
 
-def request_type(header: str, supported: Sequence[str]) -> MediaType:
+def request_type(header: str, supported: Sequence[str], aliases: Mapping[str, str] = _NO_ALIASES) -> MediaType:
     """The type of a request body with its parameters; UnsupportedMediaError lists the supported ones.
 
     A request without a type, or with the ``application/octet-stream`` that clients put on bytes that they know
-    nothing about, has the algorithm's first declared type.
+    nothing about, has the algorithm's first declared type. ``aliases`` maps other names to supported ones.
     """
     asked = MediaType.parse(header)
     if asked.name in supported:
         return asked
+    if asked.name in aliases:
+        return MediaType(aliases[asked.name], asked.parameters)
     if asked.name in ("", OCTETS):
         return MediaType(supported[0])
     raise UnsupportedMediaError(f"Content-Type {asked.name!r} is not supported; send {', '.join(supported)}")
+
+
+def by_default(wanted: str, supported: Sequence[str]) -> Sequence[str]:
+    """The supported types with the wanted one first, where there is one; UserError if it is not among them."""
+    name = wanted.strip().lower()
+    if not name:
+        return supported
+    if name not in supported:
+        raise UserError(
+            f"SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT must be one of {', '.join(supported)}, "
+            f"which this model answers in; got {wanted!r}"
+        )
+    return (name, *(each for each in supported if each != name))
 
 
 def response_type(header: str, supported: Sequence[str]) -> MediaType:
@@ -50,7 +68,7 @@ def response_type(header: str, supported: Sequence[str]) -> MediaType:
     Highest quality first, then a type named outright before one that a ``*`` covers, then the order of the
     header, then the order of the declaration. No header, or only commas, asks for the first declared type.
     """
-    ranges = [_range(text, place) for place, text in enumerate(header.split(",")) if text.strip()]
+    ranges = [_range(text, place) for place, text in enumerate(_ENTRY.findall(header)) if text.strip()]
     if not ranges:
         return MediaType(supported[0])
     candidates = [

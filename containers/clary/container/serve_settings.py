@@ -1,20 +1,23 @@
 """How a server is set up: what the platform and the operator say through the environment and the command line.
 
 From the platform: ``SAGEMAKER_BIND_TO_PORT``, ``SAGEMAKER_BATCH``, ``SAGEMAKER_MAX_PAYLOAD_IN_MB``,
-``SAGEMAKER_MULTI_MODEL``, and ``MAX_CONTENT_LENGTH`` in bytes. From the operator: ``CLARY_ROOT``,
-``CLARY_ALGORITHM``, ``CLARY_HOST``, ``CLARY_WORKERS`` (processes; one a core by default), ``CLARY_MAX_IN_FLIGHT``
-(requests that each worker takes at once), ``CLARY_MAX_IN_FLIGHT_MB`` (memory for their bodies in each worker)
-and ``CLARY_MODEL_MEMORY_MB`` (for all models of a multi-model endpoint).
+``SAGEMAKER_MULTI_MODEL``, ``SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT`` (the type of answers to callers who ask for
+none), and ``MAX_CONTENT_LENGTH`` in bytes. From the operator: ``CLARY_ROOT``, ``CLARY_ALGORITHM``, ``CLARY_HOST``,
+``CLARY_DEVICE`` (``cpu``, ``cuda`` or ``auto``), ``CLARY_WORKERS`` (processes; one a core by default),
+``CLARY_MAX_IN_FLIGHT`` (requests that each worker takes at once), ``CLARY_MAX_IN_FLIGHT_MB`` (memory for their
+bodies in each worker) and ``CLARY_MODEL_MEMORY_MB`` (for all models of a multi-model endpoint). Algorithms declare
+further variables as options of their answers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from clary.container import machine
 from clary.container.layout import Layout
+from clary.toolkit import device
 from clary.toolkit.errors import UserError
 
 MEBIBYTE = 2**20
@@ -32,7 +35,8 @@ class ServeSettings:
     """Everything that a server is told; the limits of requests hold for each worker process.
 
     ``payload_limit``, ``bytes_in_flight`` and ``model_memory`` are bytes; ``advised_payload_mb`` is what batch
-    transform is told in ``/execution-parameters``.
+    transform is told in ``/execution-parameters``. ``default_accept`` is empty where the algorithm decides.
+    ``environment`` is all of it, for the options that only the loaded algorithm knows.
     """
 
     layout: Layout
@@ -48,6 +52,8 @@ class ServeSettings:
     requests_in_flight: int = MAX_IN_FLIGHT
     bytes_in_flight: int = MAX_IN_FLIGHT_MB * MEBIBYTE
     model_memory: int = 0
+    default_accept: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def threads(self) -> int:
@@ -58,6 +64,14 @@ class ServeSettings:
     def executor_threads(self) -> int:
         """Predictions that a worker runs beside its event loop; two, so that a long one does not stop short ones."""
         return max(2, self.threads)
+
+    @property
+    def device(self) -> str:
+        """``cpu`` or ``cuda``; UserError or PlatformError where ``CLARY_DEVICE`` asks for what is not there.
+
+        For the process that loads a model: what the driver tells one process does not hold in its forks.
+        """
+        return device.chosen(dict(self.environment)).name
 
     @classmethod
     def read(
@@ -102,6 +116,8 @@ class ServeSettings:
             ),
             bytes_in_flight=max(in_flight_mb * MEBIBYTE, limit),
             model_memory=_model_memory(environment) if multi_model else 0,
+            default_accept=environment.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", "").strip(),
+            environment=dict(environment),
         )
 
 

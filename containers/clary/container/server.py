@@ -67,9 +67,11 @@ class ServerProcess:
             raise self._failure
 
     def _load(self) -> None:
+        settings = self._settings
         try:
+            device = settings.device
             if isinstance(self._app, App):
-                self._app.install(load(self._settings.layout.model, self._settings.algorithm).predictor)
+                self._app.install(load(settings.layout.model, settings.algorithm, device).predictor)
             # What is loaded stays: the garbage collector need not look at it again during requests.
             gc.collect()
             gc.freeze()

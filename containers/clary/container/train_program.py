@@ -15,9 +15,9 @@ from types import FrameType
 from typing import Any
 
 from clary.algorithms import registry
-from clary.container import configuration, failure, logs
+from clary.container import configuration, failure, logs, machine
 from clary.container.layout import Layout
-from clary.toolkit.errors import UserError
+from clary.toolkit.errors import ClaryError, UserError
 from clary.toolkit.spec import AlgorithmSpec, HyperparameterSet
 
 MAX_SEED = 2**31 - 1
@@ -71,7 +71,7 @@ def _run(layout: Layout, name: str, stop: threading.Event) -> None:
     hosts = configuration.resources(layout)
     if len(hosts.hosts) > 1 and not spec.capabilities.hosts:
         raise UserError(f"{spec.title} trains on one host; the job has {len(hosts.hosts)}")
-    _train(layout, spec, values, settings, hosts, stop)
+    _train(layout, spec, values, settings, hosts, stop, _set_aside(spec, given))
 
 
 def _train(
@@ -81,35 +81,59 @@ def _train(
     settings: dict[str, configuration.ChannelSettings],
     hosts: configuration.Resources,
     stop: threading.Event,
+    platform: dict[str, Any],
 ) -> None:
     # Loaded once the request is known to be sound: a refusal needs no numerical library.
+    from clary.toolkit import device
     from clary.toolkit.checkpoint import Checkpoints
     from clary.toolkit.cluster import Cluster
     from clary.toolkit.job import Job, Log
 
     train = registry.trainer(spec.name)
-    seed = _seed()
+    seed, memory = _seed(), _memory()
+    chosen = device.chosen() if spec.capabilities.gpu else device.Device()
     began = time.time()
     cluster = Cluster(hosts.hosts, hosts.current, rendezvous=_rendezvous())
     try:
-        identity = {"algorithm": spec.name, "seed": str(seed), "hosts": str(cluster.size), **values.spell()}
+        identity = {"algorithm": spec.name, "CLARY_SEED": str(seed), "hosts": str(cluster.size), **values.spell()}
         kept = layout.checkpoints if layout.checkpoints.is_dir() else None
         job: Job[Any] = Job(
             hyperparameters=values,
             channels=_inputs(layout, settings, stop, cluster.size),
             cluster=cluster,
-            log=Log(spec, hosts.current, _write),
+            log=Log(spec, hosts.current, _write, _write_plain),
             checkpoints=Checkpoints(kept if spec.capabilities.resumes else None, identity, rank=cluster.rank),
             seed=seed,
+            device=chosen.name,
+            gpus=chosen.count,
+            memory=memory,
+            platform={name: str(value) for name, value in platform.items() if name.startswith("_")},
             stop=stop,
             publish=lambda artifact: artifact.write(layout.model) if cluster.leads else None,
+            output=lambda name, content: _beside(layout, name, content) if cluster.leads else None,
         )
         artifact = train(job)
         if cluster.leads:
             artifact.write(layout.model)
+    except Exception as error:
+        cluster.fail(_farewell(error, hosts.current))
+        raise
     finally:
         cluster.close()
     _summary(spec, hosts.current, began)
+
+
+def _farewell(error: Exception, host: str) -> str:
+    """What the other hosts are told; a reason that came from one of them is passed on as it is."""
+    text = str(error) if isinstance(error, ClaryError) else failure.reason(error)
+    return text if "has left the job" in text else f"host {host} has left the job: {text}"
+
+
+def _beside(layout: Layout, name: str, content: bytes) -> None:
+    from clary.toolkit.artifact import write_whole
+
+    layout.output_data.mkdir(parents=True, exist_ok=True)
+    write_whole(layout.output_data / name, content)
 
 
 def _inputs(
@@ -147,7 +171,7 @@ def _announce(layout: Layout, spec: AlgorithmSpec, given: dict[str, Any]) -> Non
 def _set_aside(spec: AlgorithmSpec, given: dict[str, Any]) -> dict[str, Any]:
     """The platform's own keys, which the final configuration shows although they change nothing."""
     declared = spec.hyperparameters.parameters()
-    return {name: value for name, value in given.items() if name not in declared}
+    return {name: value for name, value in given.items() if name not in declared and name not in spec.aliases}
 
 
 def _summary(spec: AlgorithmSpec, host: str, began: float) -> None:
@@ -170,6 +194,16 @@ def _seed() -> int:
     return int(text)
 
 
+def _memory() -> int:
+    """How much data to hold, in bytes: half of what the machine has, unless ``CLARY_MEMORY_MB`` says otherwise."""
+    text = os.environ.get("CLARY_MEMORY_MB", "").strip()
+    if not text:
+        return machine.memory() // 2
+    if not text.isdecimal() or not int(text):
+        raise UserError(f"CLARY_MEMORY_MB must be a whole number of megabytes of at least 1; got {text!r}")
+    return int(text) << 20
+
+
 def _rendezvous() -> tuple[str, int] | None:
     text = os.environ.get("CLARY_RENDEZVOUS", "").strip()
     if not text:
@@ -178,6 +212,10 @@ def _rendezvous() -> tuple[str, int] | None:
     if not host or not port.isdecimal():
         raise UserError(f"CLARY_RENDEZVOUS must be host:port; got {text!r}")
     return host, int(port)
+
+
+def _write_plain(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
 
 
 def _write(text: str, level: str = "INFO") -> None:

@@ -14,11 +14,32 @@ def digits() -> Records:
     From the UCI "Optical Recognition of Handwritten Digits" set (CC BY 4.0) as scikit-learn ships it.
     PlatformError where scikit-learn is not installed.
     """
+    return _bundled("digits")
+
+
+def breast_cancer() -> Records:
+    """569 tumors: 30 measures of their cells, and as the label 0 for malignant and 1 for benign.
+
+    From the UCI "Breast Cancer Wisconsin (Diagnostic)" set (CC BY 4.0) as scikit-learn ships it.
+    PlatformError where scikit-learn is not installed.
+    """
+    return _bundled("breast_cancer")
+
+
+def diabetes() -> Records:
+    """442 patients: 10 measures, centered and scaled, and the progression of diabetes in a year as the label.
+
+    The data of Efron, Hastie, Johnstone and Tibshirani, "Least Angle Regression" (2004), published without
+    terms, as scikit-learn ships them. PlatformError where scikit-learn is not installed.
+    """
+    return _bundled("diabetes")
+
+
+def _bundled(name: str) -> Records:
+    """The set of that name in scikit-learn."""
     try:
-        from sklearn.datasets import load_digits
+        from sklearn import datasets
     except ImportError as error:
         raise PlatformError("the sample data comes with scikit-learn; pip install 'clary[samples]'") from error
-    pixels, labels = load_digits(return_X_y=True)
-    return Records(
-        np.ascontiguousarray(pixels, dtype=np.float32), labels.astype(np.float32)[:, None], source="digits"
-    )
+    features, labels = getattr(datasets, f"load_{name}")(return_X_y=True)
+    return Records(np.ascontiguousarray(features, dtype=np.float32), labels.astype(np.float32)[:, None], source=name)

@@ -87,6 +87,13 @@ def test_a_setting_that_cannot_be_used_is_refused_by_name(name: str, text: str) 
         ServeSettings.read({name: text})
 
 
+def test_the_device_is_looked_up_when_it_is_asked_for() -> None:
+    assert ServeSettings.read({"CLARY_DEVICE": "cpu"}).device == "cpu"
+    assert ServeSettings.read({}).device in ("cpu", "cuda")
+    with pytest.raises(UserError, match="CLARY_DEVICE must be cpu, cuda or auto; got 'tpu'"):
+        _ = ServeSettings.read({"CLARY_DEVICE": "tpu"}).device
+
+
 def test_several_models_live_in_one_process_within_a_share_of_the_memory() -> None:
     found = ServeSettings.read({"SAGEMAKER_MULTI_MODEL": "true", "CLARY_WORKERS": "4"})
     assert found.workers == 1

@@ -8,13 +8,16 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from clary.toolkit import media
 from clary.toolkit.codecs import record_protobuf
-from clary.toolkit.spec import AlgorithmSpec
+from clary.toolkit.spec import AlgorithmSpec, Field
 from exam.room import clean_environment
 
 START = 30.0  # seconds
@@ -107,8 +110,11 @@ class Endpoint:
         return self.ask("POST", "/invocations", body, headers)
 
 
-def rows(spec: AlgorithmSpec, answer: Answer) -> Rows:
-    """The answer's records: for each, the values of its fields."""
+def rows(spec: AlgorithmSpec, answer: Answer, fields: Iterable[str] = ()) -> Rows:
+    """The answer's records: for each, the values of its fields, lists in lists one after the other.
+
+    CSV does not name them; there they are ``fields``, by default those that every answer has.
+    """
     assert answer.status == 200, answer.body
     kind = answer.content_type.partition(";")[0]
     if kind == media.JSON:
@@ -116,21 +122,21 @@ def rows(spec: AlgorithmSpec, answer: Answer) -> Rows:
     if kind == media.JSON_LINES:
         return [_fields(json.loads(line)) for line in answer.body.splitlines()]
     if kind == media.CSV:
-        return [_columns(spec, line) for line in answer.body.decode().splitlines()]
+        present = [field for field in spec.payloads.fields if field.name in fields or not (fields or field.optional)]
+        return [_columns(present, line) for line in answer.body.decode().splitlines()]
     if kind == media.RECORDIO_PROTOBUF:
         found = record_protobuf.decode_answers(answer.body)
         return [{name: numbers.tolist() for name, numbers in each.items()} for each in found]
     raise AssertionError(f"the exam cannot read answers of type {answer.content_type!r}")
 
 
-def _fields(members: Mapping[str, float | list[float]]) -> dict[str, list[float]]:
-    return {name: value if isinstance(value, list) else [value] for name, value in members.items()}
+def _fields(members: Mapping[str, Any]) -> dict[str, list[float]]:
+    return {name: np.ravel(value).tolist() for name, value in members.items()}
 
 
-def _columns(spec: AlgorithmSpec, line: str) -> dict[str, list[float]]:
+def _columns(fields: Sequence[Field], line: str) -> dict[str, list[float]]:
     """The cells of one line by field; a field that is a vector takes what the others leave."""
     cells = [float(cell) for cell in line.split(",")]
-    fields = [field for field in spec.payloads.fields if not field.optional]
     spare = len(cells) - len(fields) + 1
     found, start = {}, 0
     for field in fields:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from unittest import mock
 
 from clary.algorithms import registry
@@ -115,7 +115,18 @@ class Room:
 
     def hosts(self, current: str, *others: str) -> Room:
         """Say which host of which job this is; returns this room."""
-        self._json(self.layout.resources, {"current_host": current, "hosts": sorted([current, *others])})
+        hosts, kind, group = sorted([current, *others]), "ml.m5.xlarge", "homogeneousCluster"
+        self._json(
+            self.layout.resources,
+            {
+                "current_host": current,
+                "current_instance_type": kind,
+                "current_group_name": group,
+                "hosts": hosts,
+                "instance_groups": [{"instance_group_name": group, "instance_type": kind, "hosts": hosts}],
+                "network_interface_name": "eth0",
+            },
+        )
         return self
 
     def train(self, *, watch: Watch | None = None, **environment: str) -> Outcome:
@@ -178,6 +189,13 @@ class Running:
         with self:
             code = self.process.wait(seconds)
         return Outcome(code, self.text(), self.room.layout, self.room.spec)
+
+
+class TrainOnce(Protocol):
+    """Trains an example, or its variant of that name, when it is first asked for."""
+
+    def __call__(self, variant: str = "") -> Outcome:
+        """What came of it; the test fails if that is no model."""
 
 
 class _Log(io.StringIO):

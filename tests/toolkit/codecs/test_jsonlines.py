@@ -221,7 +221,7 @@ def test_random_requests_are_read_or_refused(body: bytes) -> None:
 
 
 def test_answers_are_standard_json_in_the_order_of_the_fields() -> None:
-    columns = {"closest_cluster": np.array([5, 2]), "distance_to_cluster": np.array([36.5, 0.1], np.float32)}
+    columns = {"closest_cluster": np.array([5.0, 2.0]), "distance_to_cluster": np.array([36.5, 0.1], np.float32)}
     assert (
         jsonlines.encode(columns) == b'{"predictions":[{"closest_cluster":5.0,"distance_to_cluster":36.5},'
         b'{"closest_cluster":2.0,"distance_to_cluster":0.1}]}'
@@ -234,6 +234,10 @@ def test_answers_are_standard_json_in_the_order_of_the_fields() -> None:
     assert (
         jsonlines.encode(vectors, key="scores") == b'{"scores":[{"projection":[2.0,1.0]},{"projection":[4.0,3.0]}]}'
     )
+    labels = {"label": np.array([1, 0]), "score": np.array([0.9, 0.1])}
+    assert jsonlines.encode_lines(labels) == b'{"label":1,"score":0.9}\n{"label":0,"score":0.1}\n'
+    nested = {"label": np.array([2]), "parts": np.array([[[1, 0.1], [3, 4]]])}
+    assert jsonlines.encode_lines(nested) == b'{"label":2,"parts":[[1.0,0.1],[3.0,4.0]]}\n'
     assert jsonlines.encode({"score": np.empty(0)}) == b'{"predictions":[]}'
     assert jsonlines.encode_lines({"score": np.array([np.nan])}) == b'{"score":null}\n'
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy.sparse import csr_matrix
 
-from clary.toolkit.codecs import record_protobuf, recordio
+from clary.toolkit.codecs import record_blocks, record_message, record_protobuf, recordio
 from clary.toolkit.errors import DataError, UserError
 from clary.toolkit.records import Floats, Records
 
@@ -334,6 +334,8 @@ def test_answers_hold_their_fields_in_the_label_map() -> None:
         {"closest_cluster": [3], "projection": [1, 2.5]},
         {"closest_cluster": [1], "projection": [3, 4]},
     ]
+    nested = record_protobuf.encode({"parts": np.arange(4.0).reshape(1, 2, 2)})
+    assert [each["parts"].tolist() for each in record_protobuf.decode_answers(nested)] == [[0, 1, 2, 3]]
     assert record_protobuf.encode({"score": np.empty(0)}) == b""
 
 
@@ -355,3 +357,145 @@ def test_a_record_means_the_same_whether_or_not_another_field_follows(whole: byt
     assert (longer.labels is None) == (plain.labels is None)
     if longer.labels is not None and plain.labels is not None:
         assert bits(longer.labels) == bits(plain.labels)
+
+
+# Enough records that sparse ones are read at once, and another field, which no usual writer puts there.
+MANY = 40
+UNUSUAL = field(3, b"uid")
+WIDTHS = (1, 130, 2**14 + 1, 2**21 + 5, 2**28 + 1, 2**31 - 1)
+
+
+def numbers(kind: int, values: Sequence[float]) -> bytes:
+    if kind == 7:
+        return packed([int(value) for value in values])
+    return floats(*values) if kind == 2 else doubles(*values)
+
+
+def part(number: int, content: bytes, *, left_out: bool) -> bytes:
+    """A field, which some writers leave out where it is empty."""
+    return b"" if left_out and not content else field(number, content)
+
+
+def sparse_record(
+    row: dict[int, float], width: int, kinds: tuple[int, int], labels: list[int], *, left_out: bool = False
+) -> bytes:
+    tensor = part(1, numbers(kinds[0], list(row.values())), left_out=left_out)
+    tensor += part(2, packed(list(row)), left_out=left_out) + field(3, packed([width]))
+    label = field(2, entry(field(1, numbers(kinds[1], labels)), kind=kinds[1])) if labels else b""
+    return record(tensor, kind=kinds[0], label=label)
+
+
+@st.composite
+def sparse_records(draw: st.DrawFn) -> list[bytes]:
+    width, label_size = draw(st.sampled_from(WIDTHS)), draw(st.integers(0, 2))
+    kinds = draw(st.tuples(st.sampled_from([2, 3, 7]), st.sampled_from([2, 3, 7])))
+    value = st.integers(-(2**31), 2**31 - 1) if kinds[0] == 7 else FINITE
+    label = st.lists(st.integers(-(2**31), 2**31 - 1), min_size=label_size, max_size=label_size)
+    row = st.dictionaries(st.integers(0, width - 1), value, max_size=5)
+    return [
+        sparse_record(cells, width, kinds, labels, left_out=left_out)
+        for cells, labels, left_out in draw(st.lists(st.tuples(row, label, st.booleans()), min_size=1, max_size=6))
+    ]
+
+
+def same(one: Records, other: Records) -> bool:
+    """Whether all arrays hold the same, bit for bit."""
+    assert isinstance(one.features, csr_matrix)
+    assert isinstance(other.features, csr_matrix)
+    assert (one.labels is None) == (other.labels is None)
+    pairs = [(getattr(one.features, name), getattr(other.features, name)) for name in ("data", "indices", "indptr")]
+    pairs += [] if one.labels is None else [(one.labels, other.labels)]
+    return all(a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes() for a, b in pairs)
+
+
+def outcome(body: bytes, missing: bool) -> Records | str:
+    try:
+        return read(body, missing=missing)
+    except DataError as error:
+        return str(error)
+
+
+@given(sparse_records())
+def test_many_sparse_records_at_once_are_what_they_are_one_by_one(payloads: list[bytes]) -> None:
+    payloads = (payloads * MANY)[:MANY]
+    found, careful = read(framed(*payloads)), read(framed(*(payload + UNUSUAL for payload in payloads)))
+    assert found.features.shape == careful.features.shape
+    assert same(found, careful)
+    assert len(found) == MANY
+
+
+@given(sparse_records(), st.binary(max_size=9))
+def test_sparse_records_of_the_usual_layout_are_followed_to_their_end(payloads: list[bytes], rest: bytes) -> None:
+    features, labels = record_message.tensors(payloads[0])
+    body = framed(*payloads)
+    found = record_blocks.parse(b"1234" + body + rest, 4, features["values"], labels.get("values"))
+    if features["values"].size < 2**28:
+        assert found is not None
+    if found is not None:
+        assert found.size == len(body)
+        assert len(found.counts) == len(payloads)
+
+
+@given(
+    st.sampled_from(
+        [
+            sparse_record({1: 1, 2: float("nan")}, 130, (2, 2), []),
+            sparse_record({1: 1, 2: float("inf")}, 130, (2, 2), []),
+            sparse_record({130: 1}, 130, (2, 2), []),
+            sparse_record({2**63: 1}, 130, (2, 2), []),
+            sparse_record({3: 1}, 131, (2, 2), []),
+            sparse_record({3: 1}, 130, (2, 2), [1]),
+            sparse_record({3: 1}, 130, (3, 2), []),
+            sparse_record({7: 1, 3: 2, 5: 0}, 130, (2, 2), []),
+            record(field(1, floats(1, 2)) + field(2, packed([5, 5])) + field(3, packed([130]))),
+            record(field(1, floats(1, 2)) + field(2, packed([5])) + field(3, packed([130]))),
+            record(field(1, floats(1)) + field(2, b"\x85") + field(3, packed([130]))),
+            record(field(1, floats(1)) + field(2, b"\x85" * 10 + b"\x01") + field(3, packed([130]))),
+            record(field(1, floats(1)) + field(2, b"\x85\x80\x00") + field(3, packed([130]))),
+            record(field(1, floats(1)) + field(2, packed([5])) + field(3, packed([13, 10]))),
+            record(field(1, floats(1)) + field(3, packed([130])) + field(2, packed([5]))),
+            record(field(1, floats(*range(130)))),
+            record(field(1, b"abc") + field(2, packed([5])) + field(3, packed([130]))),
+        ]
+    ),
+    st.integers(1, MANY),
+    st.booleans(),
+)
+def test_an_odd_record_among_many_is_read_or_refused_as_ever(odd: bytes, at: int, missing: bool) -> None:
+    plain = [sparse_record({row: row, 129: 2}, 130, (2, 2), []) for row in range(MANY)]
+    payloads = [*plain[:at], odd, *plain[at:]]
+    found = outcome(framed(*payloads), missing)
+    careful = outcome(framed(*(payload + UNUSUAL for payload in payloads)), missing)
+    if isinstance(found, Records) and isinstance(careful, Records):
+        assert same(found, careful)
+    else:
+        assert found == careful
+
+
+@given(st.integers(0, 10_000), st.integers(0, 255), st.integers(1, 4000))
+def test_one_changed_byte_among_many_sparse_records_is_read_or_refused(at: int, byte: int, size: int) -> None:
+    body = bytearray(framed(*(sparse_record({row: row, 200: 2}, 300, (2, 7), [row * 3]) for row in range(MANY))))
+    body[at % len(body)] = byte
+    refused_or_read(lambda: parts(bytes(body), size=size))
+    refused_or_read(lambda: parts(bytes(body)))
+
+
+def test_a_number_that_spells_the_magic_among_many_sparse_records() -> None:
+    values = {at: float(MAGIC_NUMBER if at in (3, 4) else at) for at in range(9)}
+    rows = [sparse_record(dict(list(values.items())[at % 9 :]), 50, (2, 2), [at]) for at in range(MANY)]
+    unsplit = b"".join(recordio.MAGIC + struct.pack("<I", len(row)) + row + bytes(-len(row) % 4) for row in rows)
+    careful = read(framed(*(row + UNUSUAL for row in rows)))
+    for body in (framed(*rows), unsplit):
+        assert same(read(body), careful)
+        assert same(read(body, size=700), careful)
+
+
+def test_rows_of_sparse_blocks_go_on_counting() -> None:
+    plain, odd = sparse_record({1: 2}, 9, (2, 2), [1]), sparse_record({2: 1, 3: float("nan")}, 9, (2, 2), [1])
+    body = framed(*[plain] * 500, odd, *[plain] * 500)
+    found = parts(body, size=2000, missing=True)
+    assert len(found) > 5
+    assert [part.first_row for part in found] == list(np.cumsum([1, *map(len, found[:-1])]))
+    assert sum(map(len, found)) == 1001
+    with pytest.raises(DataError, match=r"^a\.pbr, row 501: found nan; every feature must be a finite"):
+        parts(body, size=2000)

@@ -17,7 +17,7 @@ from clary.toolkit.records import Floats
 
 # Small enough that the passes over a piece stay in the processor's cache.
 _PIECE = 1 << 16
-_COMMA, _NEWLINE, _ZERO = b",\n0"
+_NEWLINE, _ZERO = b"\n0"
 _MOST_DIGITS, _DIGITS_OF_INT16 = 9, 4
 
 Split = tuple[Floats, Floats]
@@ -37,7 +37,7 @@ def whole_numbers(data: bytes, layout: Layout) -> Split | None:
     start = row = 0
     while start < len(data):
         end = data.rfind(b"\n", start, start + _PIECE) + 1 or data.find(b"\n", start) + 1
-        cells = _whole_numbers(np.frombuffer(data, np.uint8, end - start, start), layout.columns)
+        cells = _whole_numbers(np.frombuffer(data, np.uint8, end - start, start), layout)
         if cells is None:
             return None
         features[row : row + len(cells)] = cells[:, layout.labels :]
@@ -46,12 +46,13 @@ def whole_numbers(data: bytes, layout: Layout) -> Split | None:
     return features, labels
 
 
-def _whole_numbers(text: npt.NDArray[np.uint8], columns: int) -> npt.NDArray[Any] | None:
-    inside = text >= _ZERO
+def _whole_numbers(text: npt.NDArray[np.uint8], layout: Layout) -> npt.NDArray[Any] | None:
+    columns = layout.columns
     digits = text - np.uint8(_ZERO)
-    others = len(text) - np.count_nonzero(digits <= 9)
+    inside = digits <= 9
+    others = len(text) - np.count_nonzero(inside)
     rows = np.flatnonzero(text == _NEWLINE)
-    if others != len(rows) * columns or others != len(rows) + np.count_nonzero(text == _COMMA):
+    if others != len(rows) * columns or others != len(rows) + np.count_nonzero(text == ord(layout.delimiter)):
         return None
     ends = np.flatnonzero(~inside)
     regular = np.array_equal(ends[columns - 1 :: columns], rows)
@@ -86,7 +87,7 @@ def numbers(data: bytes, layout: Layout) -> Split | None:
     """Cells of any finite numbers, or missing ones where the layout allows them."""
     arrow = optional.load("pyarrow", purpose="reading CSV files")
     csv = optional.load("pyarrow.csv", purpose="reading CSV files")
-    parsing, converting, names = _options(layout.columns, layout.missing)
+    parsing, converting, names = _options(layout.columns, layout.missing, layout.delimiter)
     reading = csv.ReadOptions(use_threads=False, column_names=names, block_size=len(data) + 1)
     try:
         table = csv.read_csv(arrow.BufferReader(data), reading, parsing, converting).combine_chunks()
@@ -110,10 +111,11 @@ def _matrix(batch: Any, names: list[str], layout: Layout) -> Floats:
 
 
 @lru_cache(maxsize=8)
-def _options(columns: int, missing: bool) -> tuple[Any, Any, list[str]]:
+def _options(columns: int, missing: bool, delimiter: str) -> tuple[Any, Any, list[str]]:
     arrow = optional.load("pyarrow", purpose="reading CSV files")
     csv = optional.load("pyarrow.csv", purpose="reading CSV files")
     names = [str(column) for column in range(columns)]
     kinds = dict.fromkeys(names, arrow.float32())
     converting = csv.ConvertOptions(column_types=kinds, null_values=[""] if missing else [], check_utf8=False)
-    return csv.ParseOptions(quote_char=False, newlines_in_values=False), converting, names
+    parsing = csv.ParseOptions(delimiter=delimiter, quote_char=False, newlines_in_values=False)
+    return parsing, converting, names

@@ -17,6 +17,7 @@ LARGEST = math.nextafter(2.0**128 - 2.0**103, 0)
 TOO_LARGE = "is too large for a 32-bit float"
 
 _NUMBERS = frozenset((int, float))
+_NUMBERS_OR_NONE = _NUMBERS | {type(None)}
 
 
 def row(values: Sequence[Any]) -> Floats | None:
@@ -38,15 +39,19 @@ def packed(values: Sequence[float]) -> Floats | None:
     return np.ndarray((1, len(values)), np.float32, bytearray(content)) if values else None
 
 
-def matrix(rows: Sequence[Sequence[Any]]) -> Floats | None:
-    """Rows of finite Python numbers as an array (N, D); None where they are ragged or any is something else."""
+def matrix(rows: Sequence[Sequence[Any]], *, missing: bool = False) -> Floats | None:
+    """Rows of finite Python numbers as an array (N, D); None where they are ragged or any is something else.
+
+    Where some may be ``missing``, None among the numbers is NaN.
+    """
     width = len(rows[0])
     if not width or any(len(each) != width for each in rows):
         return None
-    if not all(_NUMBERS.issuperset(map(type, each)) for each in rows):
+    kinds = _NUMBERS_OR_NONE if missing else _NUMBERS
+    if not all(kinds.issuperset(map(type, each)) for each in rows):
         return None
     wide = np.array(rows, np.float64)
-    return narrow(wide) if np.abs(wide).max() <= LARGEST else None
+    return None if (np.abs(wide) > LARGEST).any() else narrow(wide)
 
 
 def fits(value: float) -> bool:

@@ -219,7 +219,8 @@ _NUMPY = orjson.OPT_SERIALIZE_NUMPY
 def encode(columns: Mapping[str, npt.NDArray[Any]], *, key: str = "predictions") -> bytes:
     """The answer as one object: a list of rows under ``key``, each with its fields in the order of the columns.
 
-    Numbers are float32 in their shortest form; NaN and infinite ones are null, as JSON has no such numbers.
+    Numbers are float32 in their shortest form, those of an integer array whole; NaN and infinite ones are null,
+    as JSON has no such numbers.
     """
     return b"{%b:[%b]}" % (orjson.dumps(key), b",".join(_objects(columns)))
 
@@ -239,7 +240,7 @@ def encode_lines(columns: Mapping[str, npt.NDArray[Any]]) -> bytes:
 
 def _objects(columns: Mapping[str, npt.NDArray[Any]]) -> Iterable[bytes]:
     """Each row as a JSON object."""
-    parts = [np.ascontiguousarray(column, np.float32) for column in columns.values()]
+    parts = [np.ascontiguousarray(c, c.dtype if c.dtype.kind in "iu" else np.float32) for c in columns.values()]
     if any(part.ndim != 1 or not part.size for part in parts):
         rows = zip(*parts, strict=True)
         return (orjson.dumps(dict(zip(columns, row, strict=True)), option=_NUMPY) for row in rows)

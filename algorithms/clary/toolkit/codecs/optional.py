@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from clary.toolkit.errors import PlatformError
+
+
+def available(package: str) -> bool:
+    """Whether this install has the package, for a way that is faster with it."""
+    return find_spec(package) is not None
 
 
 def load(module: str, *, purpose: str) -> Any:

@@ -19,9 +19,11 @@ from clary.toolkit.records import Floats
 
 VALUES = "values"
 FEATURES, LABEL = 1, 2
+INT32 = 7
+LONGEST_VARINT = 10
 
 _VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5
-_FLOAT32, _FLOAT64, _INT32, _BYTES = 2, 3, 7, 9
+_FLOAT32, _FLOAT64, _BYTES = 2, 3, 9
 _ITEM = {_FLOAT32: (4, _FOUR_BYTES), _FLOAT64: (8, _EIGHT_BYTES)}
 _FIXED = {_FOUR_BYTES: 4, _EIGHT_BYTES: 8}
 _PARTS = ("values", "keys", "shape")
@@ -32,7 +34,7 @@ _USUAL = re.compile(rb"([\x0a\x12])%b\x0a\x06values\x12%b([\x12\x1a\x3a])%b\x0a%
 _USUAL_KEYS = re.compile(rb"\x12%b" % _NUMBER, re.DOTALL)
 _USUAL_SHAPE = re.compile(rb"\x1a%b%b" % ((_NUMBER,) * 2), re.DOTALL)
 _TOO_LONG = re.compile(rb"[\x80-\xff]{10}")
-_LONGEST_VARINT = 10
+_KINDS = ((2, np.uint16), (4, np.uint32))  # for a varint that goes on for fewer bytes than that
 _MOST_DIMENSIONS = 32
 
 
@@ -148,7 +150,7 @@ def _entry(data: bytes, start: int, stop: int) -> tuple[str, Tensor]:
 def _value(data: bytes, start: int, stop: int) -> Tensor:
     found = None
     for number, wire, begin, end in _fields(data, start, stop):
-        if number in (_FLOAT32, _FLOAT64, _INT32):
+        if number in (_FLOAT32, _FLOAT64, INT32):
             _expect(wire, _LENGTH, "a tensor")
             found = _tensor(data, begin, end, number)
         elif number == _BYTES:
@@ -221,7 +223,7 @@ def _fields(data: bytes, position: int, stop: int) -> Iterator[tuple[int, int, i
 
 def _varint(data: bytes, position: int, stop: int) -> tuple[int, int]:
     value = shift = 0
-    while position < stop and shift < 7 * _LONGEST_VARINT:
+    while position < stop and shift < 7 * LONGEST_VARINT:
         byte = data[position]
         position += 1
         if byte < 0x80:
@@ -246,17 +248,39 @@ def _expect(wire: int, wanted: int, what: str) -> None:
         raise MessageError(f"{what} has wire type {wire}, expected {wanted}")
 
 
-def varints(raw: bytes) -> npt.NDArray[np.uint64]:
-    """The numbers of a packed field, or of several one after the other, which ``tensors`` found complete."""
+def item_bytes(kind: int) -> int | None:
+    """The size of one value of that kind of tensor; None where each has a size of its own."""
+    return _ITEM[kind][0] if kind in _ITEM else None
+
+
+def varint_ends(raw: bytes | bytearray) -> npt.NDArray[np.intp]:
+    """Where the last byte of each number of a packed field lies."""
+    return np.flatnonzero(np.frombuffer(raw, np.uint8) < _CONTINUED[0])
+
+
+def varints(raw: bytes | bytearray, ends: npt.NDArray[np.intp] | None = None) -> npt.NDArray[Any]:
+    """The numbers of a packed field, or of several one after the other, of which none may be cut off.
+
+    They are unsigned, of 16, 32 or 64 bits, as the longest needs. MessageError for a number of more than ten
+    bytes. ``ends`` are its ``varint_ends``, if they are known.
+    """
     data = np.frombuffer(raw, np.uint8)
-    ends = np.flatnonzero(data < 0x80)
-    lengths = np.diff(ends, prepend=-1)
-    starts = ends - lengths + 1
-    values = (data[starts] & 0x7F).astype(np.uint64)
-    for place in range(1, int(lengths.max(initial=0))):
-        more = np.flatnonzero(lengths > place)
-        values[more] |= (data[starts[more] + place] & 0x7F).astype(np.uint64) << np.uint64(7 * place)
-    return values
+    septets, more = data & np.uint8(0x7F), data >> np.uint8(7)
+    # For each place, whether so many bytes before a byte all belong to the number that goes on in it.
+    reach, within = [], more[:-1]
+    while within.any():
+        reach.append(within)
+        if len(reach) == LONGEST_VARINT:
+            raise MessageError("a number is longer than ten bytes")
+        within = within[1:] & more[: -len(reach) - 1]
+    # Passes over all bytes, of which only the last ones of numbers are looked at in the end, are far faster
+    # than a look at each number.
+    kind: Any = next((kind for most, kind in _KINDS if len(reach) < most), np.uint64)
+    values: npt.NDArray[np.unsignedinteger[Any]] = septets.astype(kind)
+    for place, within in enumerate(reach, 1):
+        values[place:] <<= within * np.uint8(7)
+        values[place:] |= septets[:-place] * within
+    return values.take(varint_ends(raw) if ends is None else ends)
 
 
 def numbers(kind: int, raw: Any) -> Floats:
@@ -266,7 +290,7 @@ def numbers(kind: int, raw: Any) -> Floats:
     if kind == _FLOAT64:
         return floats.narrow(np.frombuffer(raw, "<f8"))
     # Negative numbers are sent as 64 bits; the low 32 are the value.
-    return floats.narrow(varints(bytes(raw)).astype(np.uint32).view(np.int32))
+    return floats.narrow(varints(raw).astype(np.uint32).view(np.int32))
 
 
 def message(features: Mapping[str, bytes], label: Mapping[str, bytes]) -> bytes:
@@ -284,7 +308,12 @@ def tensor(values: Floats, keys: Sequence[int] | None = None, width: int = 0) ->
     if keys is None:
         return content
     packed = b"".join(map(_varint_bytes, keys))
-    return content + _delimited(2, packed) + _delimited(3, _varint_bytes(width))
+    return content + _delimited(2, packed) + width_field(width)
+
+
+def width_field(width: int) -> bytes:
+    """The shape of a sparse row as its tensor holds it."""
+    return _delimited(3, _varint_bytes(width))
 
 
 def _delimited(field: int, content: bytes) -> bytes:

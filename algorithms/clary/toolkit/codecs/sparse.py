@@ -32,22 +32,27 @@ def matrix(
     DataError names the row of a position that is out of range or occurs twice.
     """
     ends = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
-    owner = np.repeat(np.arange(len(counts)), counts)
-    outside = np.flatnonzero((keys >= width) | (keys < 0))
-    if len(outside):
-        at = outside[0]
+    if len(keys) and (keys.max() >= width or keys.min() < 0):
+        at = int(np.flatnonzero((keys >= width) | (keys < 0))[0])
         reason = f"position {keys[at]} is outside 0 to {width - 1}; positions count from 0"
-        raise DataError(reason, source=source, row=rows[owner[at]])
+        raise DataError(reason, source=source, row=rows[_owner(ends, at)])
     keys = keys.astype(np.int32)
-    inside = owner[1:] == owner[:-1]
+    # Whether two neighbors belong to one row.
+    inside = np.ones(max(len(keys) - 1, 0), np.bool_)
+    inside[ends[(ends > 0) & (ends < len(keys))] - 1] = False
     if (inside & (keys[1:] <= keys[:-1])).any():
-        order = np.lexsort((keys, owner))
+        order = np.lexsort((keys, np.repeat(np.arange(len(counts)), counts)))
         keys, values = keys[order], values[order]
         twice = np.flatnonzero(inside & (keys[1:] == keys[:-1]))
         if len(twice):
-            at = twice[0]
-            raise DataError(f"position {keys[at]} occurs twice", source=source, row=rows[owner[at]])
+            at = int(twice[0])
+            raise DataError(f"position {keys[at]} occurs twice", source=source, row=rows[_owner(ends, at)])
     scipy = optional.load("scipy.sparse", purpose="reading sparse rows")
     found = scipy.csr_matrix((values, keys, ends), shape=(len(counts), width), dtype=np.float32)
     found.has_sorted_indices = True
     return found
+
+
+def _owner(ends: npt.NDArray[np.int64], at: int) -> int:
+    """The row, from 0, of the key with that number."""
+    return int(np.searchsorted(ends, at, side="right")) - 1
