@@ -15,6 +15,7 @@ from clary.toolkit.channels import ChannelInput
 from clary.toolkit.codecs import recordio
 from clary.toolkit.errors import DataError, PlatformError, UserError
 from clary.toolkit.media import MediaType
+from clary.toolkit.spool import Spool
 from exam.pipes import Feeder
 
 CSV = MediaType("text/csv", {"label_size": "0"})
@@ -219,3 +220,36 @@ def test_parts_are_open_until_the_next_is_asked_for(tmp_path: Path) -> None:
         assert not stream.closed
         streams.append(stream)
     assert all(stream.closed for stream in streams)
+
+
+# Kept rows
+
+
+def test_kept_rows_are_not_read_again(tmp_path: Path) -> None:
+    channel = laid_out(tmp_path, {"a": b"1\n2\n", "b": b"3\n"})
+    channel.keep()
+    assert values(channel) == [[1], [2], [3]]
+    (tmp_path / "train" / "a").write_bytes(b"7\n")
+    assert values(channel) == [[1], [2], [3]]
+    with pytest.raises(DataError, match="1 feature"):
+        list(channel.records(width=2))
+
+
+def test_a_pass_that_was_left_early_keeps_nothing(tmp_path: Path) -> None:
+    channel = laid_out(tmp_path, {"a": b"1\n", "b": b"2\n"})
+    channel.keep()
+    next(iter(channel.records()))
+    assert channel.kept is None
+    assert values(channel) == [[1], [2]]
+    assert channel.kept is not None
+
+
+def test_without_room_every_pass_reads_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise PlatformError("the disk is full")
+
+    monkeypatch.setattr(Spool, "add", full)
+    channel = laid_out(tmp_path, {"a": b"1\n", "b": b"2\n"})
+    channel.keep()
+    assert values(channel) == values(channel) == [[1], [2]]
+    assert channel.kept is None

@@ -193,3 +193,28 @@ def test_a_port_in_use_is_named() -> None:
 def test_a_host_is_found_by_its_place_in_the_list() -> None:
     ranks = on_all(lambda cluster: (cluster.current, cluster.rank, cluster.leads, threading.get_ident() > 0))
     assert ranks == [("algo-1", 0, True, True), ("algo-2", 1, False, True), ("algo-3", 2, False, True)]
+
+
+def test_several_arrays_are_summed_in_one_message() -> None:
+    def work(cluster: Cluster) -> Any:
+        return cluster.sum_all([np.full(3, cluster.rank, np.float32), np.array(1), np.ones((2, 0))])
+
+    for floats, count, empty in on_all(work):
+        assert floats.tolist() == [3.0, 3.0, 3.0]
+        assert (int(count), floats.dtype, empty.shape) == (3, np.dtype(np.float32), (2, 0))
+
+
+@pytest.mark.parametrize("failing", HOSTS)
+def test_the_reason_of_a_failing_host_reaches_every_other(failing: str) -> None:
+    reason = f"host {failing} has left the job: ClientError: file x, row 7"
+
+    def work(cluster: Cluster) -> str:
+        if cluster.current == failing:
+            cluster.fail(reason)
+            return reason
+        with pytest.raises(PlatformError) as error:
+            any(cluster.sum(np.ones(1000)) is None for _ in range(50))
+        cluster.fail(str(error.value))
+        return str(error.value)
+
+    assert on_all(work) == [reason] * 3

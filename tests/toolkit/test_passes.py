@@ -258,3 +258,53 @@ def test_only_the_leader_reports(data: Path) -> None:
     leader, other = on_two_hosts(work)
     assert len(leader) == 2
     assert other == []
+
+
+def test_the_steps_of_each_epoch_come_apart(data: Path) -> None:
+    passes = over(job(data)[0], 3)
+    epochs = [(passes.epoch, [step.epoch for step in steps], passes.epoch) for steps in passes.by_epoch()]
+    assert epochs == [(epoch, [epoch] * 5, epoch + 1) for epoch in range(3)]
+
+
+def test_an_algorithm_may_end_the_passes_and_a_resumed_one_stays_at_its_end(data: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    for expected in (2, 0):
+        passes = over(job(data, kept=kept)[0], 1000, lambda: {"x": np.zeros(1)})
+        passes.resume()
+        count = 0
+        for steps in passes.by_epoch():
+            assert len(list(steps)) == 5
+            count += 1
+            if count == 2:
+                passes.finish()
+        assert count == expected
+        assert passes.rows == 2 * ROWS
+
+
+def test_a_sum_of_a_step_carries_what_the_passes_agree_on(data: Path) -> None:
+    def work(cluster: Cluster) -> list[Any]:
+        passes = over(job(data, cluster=cluster)[0], 2)
+        found = []
+        for step in passes:
+            rows_, one = step.sum(np.array(0 if step.records is None else len(step.records)), np.ones(2))
+            found.append((int(rows_), one.tolist()))
+        return [*found, passes.rows]
+
+    alone, *both = [work(Cluster()), *on_two_hosts(work)]
+    assert alone[-1] == 2 * ROWS
+    assert both[0] == both[1]
+    assert both[0][-1] == 2 * ROWS
+    assert sum(rows_ for rows_, _ in both[0][:-1]) == 2 * ROWS
+    assert all(ones == [2.0, 2.0] for _, ones in both[0][:-1])
+
+
+def test_files_are_read_once_for_all_passes(data: Path) -> None:
+    passes = over(job(data)[0], 3)
+    seen = []
+    for step in passes:
+        seen.append(rows(step))
+        if step.epoch == 0 and len(flat(seen)) == ROWS:
+            for path in data.iterdir():
+                path.unlink()
+    assert sorted(flat(seen)) == sorted([*range(ROWS)] * 3)

@@ -44,6 +44,7 @@ class ChannelInput:
     passes: int = 0
     kept: Spool | None = None
     _keeping: bool = False
+    _reading: Reading = PLAIN
 
     def parts(self) -> Iterator[tuple[str, BinaryIO]]:
         """Named byte streams, one after the other, each open until the next is asked for.
@@ -69,6 +70,7 @@ class ChannelInput:
         plain rows. A stop signal ends the pass early.
         """
         if self.kept is not None:
+            assert reading == self._reading, "a channel that keeps its rows is read in one way only"
             for block in self.kept:
                 yield block if width is None else block.expect_width(width)
             return
@@ -80,7 +82,7 @@ class ChannelInput:
                     yield block if width is None else block.expect_width(width)
         except _StoppedError:
             return
-        self.kept = spool
+        self.kept, self._reading = spool, reading
 
     def keep(self) -> None:
         """Keep the rows of the first whole pass for the later ones, which then need not read and decode again.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import FileIO
@@ -71,6 +72,8 @@ class Spool:
     def _stored(self, records: Records, members: dict[str, Array], size: int) -> _OnDisk:
         if self._file is None:
             self._file = tempfile.TemporaryFile(prefix="clary-rows-", buffering=0)  # noqa: SIM115
+            # A spool that is just forgotten closes its file too.
+            weakref.finalize(self, self._file.close)
         free = shutil.disk_usage(tempfile.gettempdir()).free
         if free < size + SPARE_DISK:
             raise PlatformError(

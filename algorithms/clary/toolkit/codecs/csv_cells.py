@@ -64,7 +64,8 @@ def blank(line: bytes, delimiter: str | None) -> bool:
 
 def guess(line: bytes) -> str:
     """The delimiter that parts the most numbers and empty cells of a line; a comma where none does."""
-    text = line.decode(errors="replace").rstrip("\r")
+    # No character takes more than four bytes.
+    text = line[: 4 * _GUESSED_FROM + 1].decode(errors="replace").rstrip("\r")
     best, most = _DELIMITERS[0], 1
     for delimiter in _DELIMITERS:
         cells = text[:_GUESSED_FROM].split(delimiter)

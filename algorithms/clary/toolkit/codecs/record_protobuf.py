@@ -35,6 +35,7 @@ def read(
     cursor = Cursor(stream, source=source, size=size)
     shape = _Shape(source, missing)
     run: _Run | None = None
+    # The buffer whose sparse records were read at once, as far as they could be.
     tried = b""
     while cursor.ready():
         row, start, buffer = cursor.row, cursor.position, cursor.data
@@ -43,7 +44,6 @@ def read(
         features, label = shape.check(payload, row)
         many = framed and features.sparse and len(buffer) - start >= _MANY * (cursor.position - start)
         if many and buffer is not tried:
-            # What is left of the buffer behind the records that are read at once is read one by one.
             tried = buffer
             found = record_blocks.parse(buffer, start, features, label)
             if found is not None and shape.finite(found):
