@@ -9,11 +9,7 @@ it only the packaged digits are used. Each program is a process of its own, star
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import re
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.programs import Channel, TrainingJob, timed, watched
 from benchmarks.report import Row, keep, show
 from clary.datasets import generators, public, samples
 from clary.toolkit import tabular
@@ -137,27 +134,21 @@ def compare(case: Case, runs: int, scratch: Path) -> list[Row]:
 
 def train(path: Path, case: Case, width: int, seed: int, scratch: Path) -> Floats:
     """The centers of one run of the train program over the file."""
-    root = Path(tempfile.mkdtemp(dir=scratch))
-    command = lay_out(root, path, {"k": str(case.k), "feature_dim": str(width), **case.settings})
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env={**os.environ, "CLARY_SEED": str(seed)})
-    return Artifact.read(root / "model").tensors["centers"]
+    job = laid_out(path, {"k": str(case.k), "feature_dim": str(width), **case.settings}, scratch)
+    timed(job.command, CLARY_SEED=str(seed))
+    return Artifact.read(job.layout.model).tensors["centers"]
 
 
-def lay_out(root: Path, path: Path, settings: dict[str, str]) -> list[str]:
-    """Write the job's configuration under the root; the command that trains it."""
-    config, channel = root / "input" / "config", root / "input" / "data" / "train"
-    config.mkdir(parents=True)
-    channel.mkdir(parents=True)
-    (config / "hyperparameters.json").write_text(json.dumps(settings))
-    (config / "inputdataconfig.json").write_text(json.dumps({"train": {"ContentType": str(CSV)}}))
-    os.link(path, channel / path.name)
-    return [sys.executable, "-m", "clary.container", "train", "--root", str(root), "--algorithm", "kmeans"]
+def laid_out(path: Path, settings: dict[str, str], scratch: Path) -> TrainingJob:
+    """The job that trains on the file."""
+    channels = {"train": Channel((path,), str(CSV))}
+    return TrainingJob(Path(tempfile.mkdtemp(dir=scratch)), "kmeans", settings, channels)
 
 
 def peer(path: Path, kind: str, k: int, seed: int, scratch: Path) -> Floats:
     """The centers of one run of the scikit-learn program over the file."""
     out = scratch / "peer.npy"
-    subprocess.run(peer_command(path, kind, k, seed, out), check=True)
+    timed(peer_command(path, kind, k, seed, out))
     centers: Floats = np.load(out)
     return centers
 
@@ -185,37 +176,24 @@ def memory(gigabytes: float, scratch: Path) -> list[Row]:
         block = Records(generators.blobs(100_000, 50, 10).features)
         while stream.tell() < gigabytes * 1e9:
             tabular.write(stream, block, CSV)
-    size, root = path.stat().st_size, Path(tempfile.mkdtemp(dir=scratch))
+    size = path.stat().st_size
     programs = {
-        "Clary": lay_out(root, path, {"k": "10", "feature_dim": "50"}),
+        "Clary": laid_out(path, {"k": "10", "feature_dim": "50"}, scratch).command,
         "MiniBatchKMeans": peer_command(path, "MiniBatchKMeans", 10, 0, scratch / "peer.npy"),
     }
     rows: list[Row] = []
     for name, command in programs.items():
-        began = time.perf_counter()
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as child:
-            peak = peak_memory(child)
-        seconds = time.perf_counter() - began
-        if child.returncode:
-            raise SystemExit(f"{name} failed with status {child.returncode}")
-        speed = size / seconds / 1e6
+        usage = watched(command)
         rows.append(
-            {"program": name, "csv MB": size / 1e6, "seconds": seconds, "MB/s": speed, "peak MiB": peak / 1024}
+            {
+                "program": name,
+                "csv MB": size / 1e6,
+                "seconds": usage.seconds,
+                "MB/s": size / usage.seconds / 1e6,
+                "peak MiB": usage.resident / 2**20,
+            }
         )
     return rows
-
-
-def peak_memory(child: subprocess.Popen[bytes]) -> int:
-    """The most memory that the process ever held, in KiB, as Linux counts it for the program itself.
-
-    The usage that the parent is told of a child begins with the parent's own memory, so it is of no use here.
-    """
-    status, peak = Path(f"/proc/{child.pid}/status"), 0
-    while child.poll() is None:
-        if found := re.search(r"VmHWM:\s+(\d+)", status.read_text()):
-            peak = int(found[1])
-        time.sleep(0.02)
-    return peak
 
 
 if __name__ == "__main__":

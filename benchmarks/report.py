@@ -36,5 +36,10 @@ def keep(path: Path | None, results: dict[str, Any]) -> None:
     print(f"\nwritten to {path}")
 
 
+def met(fulfilled: bool) -> str:
+    """Whether a bar is met, for a column of that name."""
+    return "yes" if fulfilled else "no"
+
+
 def _text(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)

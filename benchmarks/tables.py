@@ -6,7 +6,8 @@ Each table has the split that its published results use. A fifth of the training
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +18,7 @@ import pandas as pd
 from scipy.sparse import csr_matrix, vstack
 
 from clary.datasets import public
+from clary.toolkit.errors import UserError
 
 Task = Literal["regressor", "binary_classifier", "multiclass_classifier"]
 Labels = npt.NDArray[np.float32]
@@ -64,6 +66,21 @@ def load(name: str, folder: Path) -> Table:
     order = np.random.default_rng(1).permutation(len(learned.labels))
     cut = len(order) // 5
     return Table(name, task, learned.take(order[cut:]), learned.take(order[:cut]), test)
+
+
+def at_hand(names: Iterable[str], folder: Path | None) -> Iterator[Table]:
+    """The tables whose files are there, one after the other; what is not is said and left out."""
+    if folder is None:
+        print("no --data folder: the public tables are left out")
+        return
+    for name in names:
+        try:
+            table = load(name, folder)
+        except (FileNotFoundError, UserError) as error:
+            print(error)
+            continue
+        print(f"{name} ...", file=sys.stderr, flush=True)
+        yield table
 
 
 def _abalone(folder: Path) -> tuple[Task, Part, Part]:
@@ -163,6 +180,9 @@ TABLES: Mapping[str, Callable[[Path], tuple[Task, Part, Part]]] = {
     "diabetes": _diabetes,
     "fashion-mnist": _fashion,
 }
+
+
+LARGEST = "fashion-mnist"
 
 
 def _found(folder: Path, name: str) -> Path:

@@ -1,4 +1,4 @@
-"""Draws the pictures of the documentation from the packaged digits sample, through the SDK and without a network.
+"""Draws the pictures of the documentation from sample data, through the SDK and without a network.
 
     python docs/pictures.py
 
@@ -18,7 +18,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from clary.datasets import samples
-from clary.sdk import KMeans
+from clary.sdk import KMeans, LinearLearner, XGBoost
 
 IMAGES = Path(__file__).parent / "images"
 EPOCHS = (1, 2, 3, 5, 10)
@@ -34,6 +34,24 @@ def main() -> None:
     centers = centers_of(KMeans(k=10, epochs=10, init_method="kmeans++").fit(train=pixels, logs=False))
     draw_centers(centers)
     draw_training(pixels, centers)
+    draw_explanations()
+    draw_early_stopping()
+    draw_patients_explained()
+
+
+def draw_explanations() -> None:
+    """The pictures of the page about a classifier: all test rows by the linear learner, one row by XGBoost."""
+    from sklearn.datasets import load_breast_cancer
+
+    tumors = load_breast_cancer(as_frame=True).frame
+    test = tumors.iloc[::4]
+    rows, train = test.drop(columns="target"), tumors.drop(test.index)
+    linear = LinearLearner(predictor_type="binary_classifier", seed=1)
+    with linear.fit(train=train, validation=test, label="target", logs=False).deploy(workers=1) as predictor:
+        save(predictor.explain(rows).plot(), "explanation-linear.png")
+    boosted = XGBoost(num_round=60, max_depth=3, objective="binary:logistic", eval_metric="logloss,error")
+    with boosted.fit(train=train, validation=test, label="target", logs=False).deploy(workers=1) as predictor:
+        save(predictor.explain(rows).plot(row=3), "explanation-xgboost.png")
 
 
 def centers_of(job: Any) -> np.ndarray[Any, Any]:
@@ -87,10 +105,81 @@ def final_loss(pixels: np.ndarray[Any, Any], epochs: int, factor: int, seed: int
     return float(model.fit(train=pixels, test=pixels, logs=False).metrics["test:msd"].value)
 
 
+MEASURES = {
+    "bmi": "body mass index",
+    "bp": "blood pressure",
+    "s1": "total cholesterol",
+    "s2": "LDL",
+    "s3": "HDL",
+    "s4": "cholesterol / HDL",
+    "s5": "log of triglycerides",
+    "s6": "blood sugar",
+    "target": "progression",
+}
+
+
+def patients() -> tuple[Any, Any]:
+    """Rows to learn from and rows to watch: ten measures of a patient, and how far diabetes came in a year."""
+    from sklearn.datasets import load_diabetes
+
+    frame = load_diabetes(as_frame=True, scaled=False).frame.rename(columns=MEASURES)
+    held = frame.iloc[::4]
+    return frame.drop(held.index), held
+
+
+def boosted_on_patients(**more: Any) -> Any:
+    """A job of XGBoost on the patients; one thread, because there is little to share."""
+    train, held = patients()
+    model = XGBoost(max_depth=3, eval_metric="rmse", nthread=1, **more)
+    return model.fit(train=train, validation=held, label="progression", logs=False)
+
+
+def draw_early_stopping() -> None:
+    """Left where early stopping ends a job and which round it keeps, right the same job with three step sizes."""
+    patience, shown = 20, 100
+    metrics = boosted_on_patients(num_round=shown, eta=0.1).metrics
+    train, held = (np.array(metrics[f"{name}:rmse"].values) for name in ("train", "validation"))
+    best = int(held.argmin())
+    last = best + patience
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.4))
+    left.axvspan(best, last, color="#f0f0f0", linewidth=0)
+    for values, name, color, gap in ((train, "train:rmse", "#6db3e3", 4), (held, "validation:rmse", COLORS[0], 1.5)):
+        left.plot(range(last + 1), values[: last + 1], color=color, linewidth=2.2)
+        left.plot(range(last, shown), values[last:], color=color, linewidth=1.4, linestyle=":")
+        left.annotate(name, (shown, values[-1] + gap), color=color, ha="right", va="bottom")
+    left.plot(best, held[best], "o", markersize=9, markerfacecolor="none", markeredgewidth=1.8, color=COLORS[1])
+    left.annotate(f"round {best} is the best: its model is kept", (best + 1, 81.5), fontsize=11)
+    left.annotate(f"none better for {patience} rounds: stop", (last + 1, 74), fontsize=11)
+    left.set_ylim(25, 86)
+    left.set_xlabel("round")
+    left.set_ylabel("error")
+    for eta, color in zip((0.3, 0.1, 0.03), COLORS[::-1], strict=True):
+        values = boosted_on_patients(num_round=300, eta=eta).metrics["validation:rmse"].values
+        right.plot(range(1, 301), values, color=color, label=f"{eta:g}", linewidth=1.8)
+        right.plot(int(np.argmin(values)) + 1, min(values), "o", color=color, markersize=8)
+    right.set_xscale("log")
+    right.xaxis.set_major_formatter("{x:g}")
+    right.set_xlabel("rounds")
+    right.set_ylabel("validation:rmse")
+    right.legend(title="eta", frameon=False)
+    for place in (left, right):
+        place.grid(axis="y", color="#dddddd")
+    save(figure, "xgboost-diabetes-early-stopping.png")
+
+
+def draw_patients_explained() -> None:
+    """What each measure adds to the prediction of each patient that the model has not seen."""
+    job = boosted_on_patients(num_round=200, eta=0.1, early_stopping_rounds=20)
+    rows = patients()[1].drop(columns="progression")
+    with job.deploy(workers=1) as predictor:
+        save(predictor.explain(rows).plot(), "xgboost-diabetes-explanation.png")
+
+
 def save(figure: Any, name: str) -> None:
     """Write a picture without the date in it, so that equal pictures are equal files."""
     IMAGES.mkdir(exist_ok=True)
-    figure.tight_layout()
+    if figure.get_layout_engine() is None:
+        figure.tight_layout()
     figure.savefig(IMAGES / name, dpi=120, metadata={"Software": None})
     plt.close(figure)
 

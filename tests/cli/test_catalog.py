@@ -55,9 +55,24 @@ def test_describe_shows_people_every_name_and_its_meaning(name: str, capsys: pyt
     for hyperparameter in spec.hyperparameters.parameters().values():
         assert hyperparameter.name in shown
         assert hyperparameter.doc in shown
-    for group in (spec.channels, spec.metrics, spec.payloads.fields):
+    for group in (spec.channels, spec.metrics, spec.payloads.fields, spec.payloads.options):
         assert [each.name for each in group if each.name not in shown] == []
+    for metric in spec.metrics:
+        assert metric.when in shown
+    assert [alias for alias in (*spec.aliases, *spec.payloads.aliases) if alias not in shown] == []
     assert "\x1b" not in shown, "no colors where the output is not a terminal"
+
+
+def test_options_and_other_names_say_what_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["describe", "xgboost"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["learning_rate", "another", "name", "of", "eta"] in lines
+    assert ["csv", "is", "text/csv"] in lines
+    assert ["takes", "missing", "values", "yes"] in lines
+    (option,) = [line for line in lines if line[:1] == ["output"]]
+    assert option[1:3] == ["SAGEMAKER_INFERENCE_OUTPUT", "no"]
+    assert run(["describe", "kmeans"]) == 0
+    assert "Options of an answer" not in capsys.readouterr().out, "k-means has none"
 
 
 def test_an_algorithm_is_found_by_any_of_its_names(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from clary.algorithms import registry
 from clary.cli import generated_text
 from clary.toolkit.errors import UserError
 
@@ -18,7 +19,8 @@ def root(tmp_path: Path) -> Path:
     pages = tmp_path / generated_text.PAGES
     pages.mkdir(parents=True)
     blocks = "\n\nprose\n\n".join(BLOCK.format(name) for name in generated_text.TABLES)
-    (pages / "kmeans.md").write_text(f"# K-means\n\n{blocks}\n\nthe end\n")
+    for name in registry.NAMES:
+        (pages / f"{name}.md").write_text(f"# {name}\n\n{blocks}\n\nthe end\n")
     (tmp_path / "README.md").write_text(f"before\n{BLOCK.format('algorithms')}\nafter\n")
     (tmp_path / "docs" / "contract.md").write_text("no generated text here\n")
     (tmp_path / "sdk" / "clary" / "sdk").mkdir(parents=True)
@@ -30,7 +32,11 @@ def names(paths: list[Path], root: Path) -> set[str]:
     return {path.relative_to(root).as_posix() for path in paths}
 
 
-EVERYTHING = {"README.md", "docs/algorithms/kmeans.md", "sdk/clary/sdk/estimators.py"}
+EVERYTHING = {
+    "README.md",
+    "sdk/clary/sdk/estimators.py",
+    *(f"docs/algorithms/{name}.md" for name in registry.NAMES),
+}
 
 
 def test_stale_text_is_named_written_once_and_then_fresh(root: Path) -> None:
@@ -69,6 +75,23 @@ def test_a_wrong_marker_is_named_with_its_file(root: Path, page: str, old: str, 
         generated_text.stale(root)
     assert str(caught.value).startswith(page)
     assert reason in str(caught.value)
+
+
+def test_a_table_without_rows_may_be_left_out_of_a_page(root: Path) -> None:
+    for name in ("kmeans", "linear_learner"):
+        path = root / f"docs/algorithms/{name}.md"
+        path.write_text(path.read_text().replace(BLOCK.format("options"), ""))
+    with pytest.raises(UserError, match=r"docs/algorithms/linear_learner\.md lacks '<!-- generated: options -->'"):
+        generated_text.stale(root)
+
+
+def test_what_is_said_of_many_metrics_is_said_once(root: Path) -> None:
+    generated_text.write(root)
+    page = (root / "docs/algorithms/linear_learner.md").read_text()
+    often = "once at the end, where there is a test channel and predictor_type is binary_classifier"
+    assert page.count(often) == 1
+    assert f") {often}\n" in page
+    assert "| `test:recall` | maximize | (" in page
 
 
 def test_an_algorithm_without_a_page_is_named(root: Path) -> None:

@@ -81,13 +81,30 @@ def test_rows_that_cannot_be_scored_are_named_and_leave_no_output(
     assert [path.name for path in tmp_path.iterdir()] == ["rows.csv"]
 
 
-@pytest.mark.parametrize("accept", ["application/json", "text/html"])
-def test_answers_that_make_no_file_are_refused(
-    accept: str, model: Path, digits: Path, capsys: pytest.CaptureFixture[str]
+def test_a_json_document_holds_all_answers(model: Path, digits: Path, tmp_path: Path) -> None:
+    document, lines = tmp_path / "scores.json", tmp_path / "scores.jsonl"
+    assert run(["predict", str(model), str(digits), "--accept", "application/json", "--output", str(document)]) == 0
+    assert run(["predict", str(model), str(digits), "--output", str(lines)]) == 0
+    answers = [json.loads(line) for line in lines.read_text().splitlines()]
+    assert json.loads(document.read_text()) == {"predictions": answers}
+
+
+@pytest.mark.parametrize(
+    ("accept", "reason"),
+    [
+        (
+            "text/html",
+            "K-means does not answer in text/html; it has application/json, application/jsonlines, text/csv",
+        ),
+        ("text/csv; verbose=true", "answers of K-means have no option 'verbose'; the options are: none"),
+    ],
+)
+def test_answers_that_cannot_be_given_are_refused(
+    accept: str, reason: str, model: Path, digits: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["predict", str(model), str(digits), "--accept", accept]) == 1
     said = capsys.readouterr()
-    assert "application/jsonlines, text/csv" in said.err
+    assert reason in said.err
     assert said.out == ""
 
 

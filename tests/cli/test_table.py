@@ -20,6 +20,13 @@ def test_plain_text_is_aligned_and_breaks_no_line() -> None:
     assert TABLE.plain() == "Fruit\n  name      color\n  apple     red or green\n  fig|date  dark"
 
 
+def test_a_long_cell_does_not_push_the_others_apart_and_notes_stand_below() -> None:
+    rows = [("apple", "x" * 100, "round"), ("fig", "dark", "oval")]
+    shown = Table("Fruit", ("name", "color", "shape"), rows, notes=("(1) a note",))
+    assert shown.plain().splitlines()[2:] == [f"  apple  {'x' * 100}  round", "  fig    dark   oval", "  (1) a note"]
+    assert shown.markdown().endswith("| fig | dark | oval |\n\n(1) a note")
+
+
 def test_markdown_sets_names_as_code_and_escapes_what_would_split_a_cell() -> None:
     assert TABLE.markdown() == "| name | color |\n| --- | --- |\n| `apple` | red or green |\n| `fig\\|date` | dark |"
 

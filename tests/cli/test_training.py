@@ -94,6 +94,29 @@ def test_channels_types_hosts_seed_and_input_mode_reach_the_job(tmp_path: Path) 
     assert (tmp_path / "kept").is_dir()
 
 
+def test_hosts_share_out_files_and_hyperparameters_have_other_names(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for part in range(4):
+        rows = rng.normal(size=(100, 3))
+        labeled = np.column_stack([rows.sum(axis=1) > 0, rows])
+        (tmp_path / "parts").mkdir(exist_ok=True)
+        np.savetxt(tmp_path / "parts" / f"{part}.csv", labeled, delimiter=",", fmt="%g")
+    done = clary(
+        *("train", "xgboost", "--train", "parts", "--validation", "parts", "--shard", "train", "--hosts", "2"),
+        *("-p", "num_round=5", "-p", "learning_rate=0.5", "-p", "objective=binary:logistic", "--json"),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["hyperparameters"] == {"num_round": "5", "eta": "0.5", "objective": "binary:logistic"}
+    assert result["metrics"]["validation:logloss"] < 0.4
+    refused = clary(
+        "train", "xgboost", "--train", "parts", "--shard", "validation", "-p", "num_round=1", cwd=tmp_path
+    )
+    assert refused.returncode == 2
+    assert "--shard validation: there is no data for this channel" in refused.stderr
+
+
 def test_a_job_that_fails_says_why_in_one_line_and_leaves_no_model(digits: Path, tmp_path: Path) -> None:
     done = clary("train", "kmeans", "--train", digits, "-p", "k=5000", "--output", "out", "--json", cwd=tmp_path)
     assert done.returncode == 1

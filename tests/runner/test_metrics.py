@@ -11,7 +11,8 @@ from clary.toolkit.spec import Metric
 LOSS = Metric(
     "train:loss", "Minimize", "#quality_metric: host={host}, epoch={epoch}, train loss <loss>={value}", "Loss."
 )
-RMSE = Metric("validation:rmse", "Minimize", "#011validation-rmse:{value}", "Error.")
+RMSE = Metric("validation:rmse", "Minimize", "[{epoch}]{others}\tvalidation-rmse:{value}", "Error.")
+TRAIN = Metric("train:rmse", "Minimize", "[{epoch}]{others}\ttrain-rmse:{value}", "Error.")
 
 
 def test_values_come_with_time_and_epoch() -> None:
@@ -21,10 +22,23 @@ def test_values_come_with_time_and_epoch() -> None:
 
 
 def test_a_tab_and_its_escaped_form_are_the_same() -> None:
-    extractor = Extractor([RMSE])
-    extractor.read("[1]\ttrain-rmse:2.0\tvalidation-rmse:1.5", 1.0)
-    extractor.read("[2]#011train-rmse:2.0#011validation-rmse:1.25", 2.0)
-    assert extractor.metrics["validation:rmse"].values == [1.5, 1.25]
+    extractor = Extractor([RMSE, TRAIN])
+    assert extractor.read("[1]\ttrain-rmse:2.0\tvalidation-rmse:1.5", 1.0) == ["validation:rmse", "train:rmse"]
+    extractor.read("[12]#011train-rmse:1.75#011validation-rmse:1.25", 2.0)
+    extractor.read("03:04:05 [13]\ttrain-rmse:1.5\tvalidation-rmse:1.3", 3.0)
+    assert extractor.metrics["validation:rmse"].points == [
+        Point(1.5, 1.0, 1),
+        Point(1.25, 2.0, 12),
+        Point(1.3, 3.0, 13),
+    ]
+    assert extractor.metrics["train:rmse"].values == [2.0, 1.75, 1.5]
+
+
+def test_the_best_value_is_the_goals() -> None:
+    points = [Point(math.nan, 0.0, 0), Point(2.0, 1.0, 1), Point(1.0, 2.0, 2), Point(3.0, 3.0, 3)]
+    assert History("a", "Minimize", points).best.epoch == 2
+    assert History("a", "Maximize", points).best.epoch == 3
+    assert math.isnan(History("a", "Maximize", points[:1]).best.value)
 
 
 def test_lines_without_a_number_and_other_lines_report_nothing() -> None:

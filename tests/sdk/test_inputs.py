@@ -61,6 +61,51 @@ def test_addresses_of_s3_stay_what_they_are() -> None:
     assert understand("train", "s3://b/prefix", SPEC).content_type is None
 
 
+def test_the_classic_name_of_the_data_is_taken() -> None:
+    given = TrainingInput(s3_data="s3://b/rows", content_type="text/csv", distribution="ShardedByS3Key")
+    assert understand("train", given, SPEC).s3 == "s3://b/rows"
+    with pytest.raises(UserError, match="TrainingInput needs data, or s3_data"):
+        TrainingInput()
+    with pytest.raises(UserError, match="and not both"):
+        TrainingInput("rows.csv", s3_data="s3://b/rows")
+
+
+LINEAR, BOOSTED = registry.spec("linear_learner"), registry.spec("xgboost")
+
+
+def test_a_csv_file_of_an_algorithm_with_labels_has_them_in_its_first_column(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("0,1\n")
+    for spec in (LINEAR, BOOSTED):
+        assert understand("train", tmp_path / "rows.csv", spec).content_type == "text/csv"
+        assert understand_payload(tmp_path / "rows.csv", spec).content_type == "text/csv"
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [("rows.libsvm", "text/libsvm"), ("rows.svm", "text/libsvm"), ("rows.parquet", "application/x-parquet")],
+)
+def test_a_file_says_its_type_where_the_default_is_another(tmp_path: Path, name: str, wanted: str) -> None:
+    (tmp_path / name).write_text("1 0:1\n")
+    assert understand("train", tmp_path, BOOSTED).content_type == wanted
+    with pytest.raises(UserError, match=r"content type must be one of .*x-recordio-protobuf"):
+        understand("train", tmp_path, LINEAR)
+
+
+def test_short_names_of_types_are_the_algorithms_own(tmp_path: Path) -> None:
+    (tmp_path / "rows").write_text("1,2\n")
+    assert understand("train", tmp_path / "rows", BOOSTED, content_type="csv").content_type == "csv"
+    assert understand_payload(tmp_path / "rows", BOOSTED, content_type="csv").content_type == "text/csv"
+    with pytest.raises(UserError, match="channel train: the content type must be one of"):
+        understand("train", tmp_path / "rows", LINEAR, content_type="csv")
+
+
+def test_a_channel_of_one_type_holds_that(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("")
+    assert understand("code", tmp_path / "train.py", BOOSTED).content_type == "text/python"
+    with pytest.raises(UserError, match=r"channel code takes a file or a folder \(text/python\); got a list"):
+        understand("code", [[1, 2]], BOOSTED)
+
+
 def files(folder: Path, *names: str) -> Path:
     folder.mkdir()
     for name in names:

@@ -191,7 +191,7 @@ def test_a_refusal_is_told_in_the_servers_words(predictor: Predictor, data: Any,
 
 
 def test_bad_rows_are_refused_before_they_are_sent(job: TrainingJob, predictor: Predictor) -> None:
-    with pytest.raises(UserError, match="row 1, column 2: nan"):
+    with pytest.raises(UserError, match="row 1, column 2: there is no value"):
         predictor.predict([1.0, float("nan"), 0.0, 0.0])
     with pytest.raises(UserError, match="is no format: use csv, json"):
         Predictor(predictor._connection, job.model.spec, serializer="xml")
@@ -274,10 +274,10 @@ def test_results_can_be_copied_out_and_used_without_the_job(job: TrainingJob, tm
 
 
 def test_curves_are_drawn(job: TrainingJob, tmp_path: Path) -> None:
-    figure = job.plot()
-    titles = {axes.get_title().partition(" = ")[0] for axes in figure.axes}
-    assert set(job.metrics) <= titles
-    figure.savefig(tmp_path / "curves.png")
+    figure = job.plot(tmp_path / "curves.png")
+    drawn = {text.get_text() for axes in figure.axes for text in axes.texts}
+    assert set(job.metrics) <= drawn, "reported once, so each is in the list"
+    assert figure.get_suptitle() == "K-means, job first"
     assert (tmp_path / "curves.png").stat().st_size > 1000
 
 
@@ -298,6 +298,8 @@ def test_a_person_sees_a_bar_and_no_lines_for_machines(
     assert "starting" in shown
     assert "#metrics" not in shown
     assert "my-job" in shown
+    progress_module.follow(["[0]\ttrain-rmse:2", "[1]\ttrain-rmse:1"], "rounds", rounds=2)
+    assert "100%" in capsys.readouterr().out
 
 
 def test_without_matplotlib_a_plot_says_what_to_install(job: TrainingJob, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -335,7 +337,7 @@ def test_a_job_in_the_background_can_be_stopped_and_an_interrupt_stops_one_that_
     assert background.status == "InProgress"
     assert background.stop().status == "Stopped"
 
-    def interrupted(lines: Any, title: str) -> None:
+    def interrupted(lines: Any, title: str, **_: Any) -> None:
         next(iter(lines))
         raise KeyboardInterrupt
 

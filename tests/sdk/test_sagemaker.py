@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,11 +17,13 @@ from clary.sdk import (
     EndpointFailedError,
     Estimator,
     KMeans,
+    LinearLearner,
     Model,
     RequestRefusedError,
     TrainingFailedError,
     TrainingInput,
     TrainingJob,
+    XGBoost,
 )
 from clary.sdk.sagemaker import SageMakerBackend
 from clary.toolkit import tabular
@@ -116,6 +119,34 @@ def test_the_request_says_all_that_the_estimator_was_told(service: cloud.Cloud, 
     assert train["DataSource"]["S3DataSource"]["S3DataDistributionType"] == "ShardedByS3Key"
     assert service.objects["b/out/j/input/KMeans-j/train/rows.csv"] == b"1,2\n3,4\n"
     assert test["DataSource"]["S3DataSource"]["S3Uri"] == "s3://b/test/"
+
+
+@pytest.mark.parametrize(
+    ("made", "kind"),
+    [
+        (LinearLearner(predictor_type="regressor"), None),
+        (XGBoost(num_round=1), "application/x-recordio-protobuf"),
+    ],
+)
+def test_rows_with_labels_say_their_type_where_the_algorithm_expects_another(
+    service: cloud.Cloud, made: Estimator, kind: str | None
+) -> None:
+    there = Estimator(
+        made.spec.name,
+        ROLE,
+        instance_type="ml.m5.large",
+        hyperparameters=made.hyperparameters(),
+        backend=backend(service),
+        image_uri=IMAGE,
+        output="s3://b/out",
+    )
+    there.fit(train=(ROWS, ROWS[:, 0]), wait=False, job_name="mine")
+    (channel,) = service.request("CreateTrainingJob")["InputDataConfig"]
+    assert channel.get("ContentType") == kind
+    stored = next(body for key, body in service.objects.items() if key.endswith("matrix_0.pbr"))
+    (records,) = tabular.read(io.BytesIO(stored), MediaType("application/x-recordio-protobuf"), source="rows")
+    assert records.labels is not None
+    np.testing.assert_array_equal(records.labels[:, 0], ROWS[:, 0])
 
 
 def test_log_and_metrics_come_back(service: cloud.Cloud, capsys: pytest.CaptureFixture[str]) -> None:

@@ -48,12 +48,18 @@ def algorithms(as_json: bool) -> None:
 @click.argument("spec", metavar="ALGORITHM", callback=_found, shell_complete=_names)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 def describe(spec: AlgorithmSpec, as_json: bool) -> None:
-    """Show an algorithm's hyperparameters, channels, metrics and payloads."""
+    """Show an algorithm's hyperparameters, channels, metrics, answers and what may be asked of them."""
     if as_json:
         click.echo(json.dumps(spec.describe(), indent=2))
         return
     click.echo(f"{spec.title} ({spec.name}): {spec.summary}\n")
-    for table in (declaration.hyperparameters, declaration.channels, declaration.metrics):
-        show(table(spec))
-    show(declaration.output(spec))
-    show(declaration.capabilities(spec))
+    for table in (
+        declaration.hyperparameters,
+        declaration.channels,
+        declaration.metrics,
+        declaration.output,
+        declaration.options,
+        declaration.capabilities,
+    ):
+        if (made := table(spec)).rows:
+            show(made)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from clary.cli.table import Table
 from clary.toolkit.spec import AlgorithmSpec, Parameter
+
+_OFTEN, _SHORT = 2, 30
 
 
 def hyperparameters(spec: AlgorithmSpec) -> Table:
@@ -25,10 +29,20 @@ def channels(spec: AlgorithmSpec) -> Table:
 
 
 def metrics(spec: AlgorithmSpec) -> Table:
-    """What a job reports."""
-    return Table(
-        "Metrics", ("name", "goal", "meaning"), [(m.name, m.goal.lower(), m.doc) for m in spec.metrics], codes=True
-    )
+    """What a job reports, and when, where some of it is not always reported."""
+    if not any(each.when for each in spec.metrics):
+        rows = [(each.name, each.goal.lower(), each.doc) for each in spec.metrics]
+        return Table("Metrics", ("name", "goal", "meaning"), rows, codes=True)
+    conditions = [each.when or "always" for each in spec.metrics]
+    # What is said of many metrics is said once, below them.
+    often = [text for text, count in Counter(conditions).items() if count >= _OFTEN and len(text) > _SHORT]
+    marks = {text: f"({number})" for number, text in enumerate(often, 1)}
+    lines = [
+        (each.name, each.goal.lower(), marks.get(when, when), each.doc)
+        for each, when in zip(spec.metrics, conditions, strict=True)
+    ]
+    notes = tuple(f"{mark} {text}" for text, mark in marks.items())
+    return Table("Metrics", ("name", "goal", "reported", "meaning"), lines, codes=True, notes=notes)
 
 
 def output(spec: AlgorithmSpec) -> Table:
@@ -37,12 +51,22 @@ def output(spec: AlgorithmSpec) -> Table:
     return Table("Output", ("field", "shape", "meaning"), rows, codes=True)
 
 
+def options(spec: AlgorithmSpec) -> Table:
+    """What a caller may ask of an answer, behind the type in ``Accept``, or set for a server by its environment."""
+    rows = [
+        (each.name, each.variable or "none", "yes" if each.extension else "no", each.doc)
+        for each in spec.payloads.options
+    ]
+    return Table("Options of an answer", ("name", "environment variable", "extension", "meaning"), rows, codes=True)
+
+
 def capabilities(spec: AlgorithmSpec) -> Table:
     """What the algorithm can do, and the types that its endpoint reads and writes."""
     can = spec.capabilities
     rows = [
         ("tasks", ", ".join(spec.tasks)),
         ("needs labels", _yes(can.supervised)),
+        ("takes missing values", _yes(can.missing)),
         ("GPU", _yes(can.gpu)),
         ("several hosts", _yes(can.hosts)),
         ("resumes from a checkpoint", _yes(can.resumes)),
@@ -50,6 +74,8 @@ def capabilities(spec: AlgorithmSpec) -> Table:
         ("same seed, same model", _yes(can.deterministic)),
         ("request types", ", ".join(spec.payloads.requests)),
         ("response types", ", ".join(spec.payloads.responses)),
+        *((alias, f"another name of {name}") for alias, name in spec.aliases.items()),
+        *((alias or "a request without a type", f"is {name}") for alias, name in spec.payloads.aliases.items()),
         *((name, f"accepted without effect: {reason}") for name, reason in spec.inert.items()),
     ]
     return Table("Capabilities", ("what", "here"), rows)

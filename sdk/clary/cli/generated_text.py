@@ -22,6 +22,7 @@ TABLES: Mapping[str, Callable[[AlgorithmSpec], Table]] = {
     "channels": declaration.channels,
     "metrics": declaration.metrics,
     "output": declaration.output,
+    "options": declaration.options,
     "capabilities": declaration.capabilities,
 }
 PAGES = Path("docs", "algorithms")
@@ -112,7 +113,9 @@ def _check_page(root: Path, name: str) -> None:
     where = page.relative_to(root).as_posix()
     if not page.is_file():
         raise UserError(f"{where} is missing: every algorithm has a page")
-    missing = sorted(set(TABLES) - set(_BEGIN.findall(page.read_text(encoding="utf-8"))))
+    spec = registry.spec(name)
+    needed = {each for each, table in TABLES.items() if table(spec).rows}
+    missing = sorted(needed - set(_BEGIN.findall(page.read_text(encoding="utf-8"))))
     if missing:
         marks = ", ".join(f"'<!-- generated: {each} -->'" for each in missing)
         raise UserError(f"{where} lacks {marks}; put each where its table belongs, with '<!-- end generated -->'")

@@ -38,6 +38,7 @@ def _draw(view: JobView, spec: AlgorithmSpec, stream: TextIO) -> None:
     from clary.runner.metrics import Extractor
 
     extractor, every_line = Extractor(spec.metrics), is_verbose()
+    rounds = view.state().hyperparameters.get("num_round")
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
     latest = TextColumn("{task.fields[latest]}", style="cyan")
     console = Console(file=stream)
@@ -46,12 +47,15 @@ def _draw(view: JobView, spec: AlgorithmSpec, stream: TextIO) -> None:
         for line in view.lines():
             if every_line:
                 console.print(line.text, markup=False, highlight=False, soft_wrap=True)
-            for name in extractor.read(line.text, line.time):
-                value = extractor.metrics[name].value
+            # Of several metrics in one line the first declared is shown.
+            for name in reversed(extractor.read(line.text, line.time)):
+                point = extractor.metrics[name].points[-1]
                 if name == _PROGRESS:
-                    bar.update(task, total=100, completed=value)
-                else:
-                    bar.update(task, latest=f"{name} {value:.6g}")
+                    bar.update(task, total=100, completed=point.value)
+                    continue
+                bar.update(task, latest=f"{name} {point.value:.6g}")
+                if rounds and point.epoch is not None:
+                    bar.update(task, total=float(rounds), completed=point.epoch + 1)
 
 
 def show_metrics(metrics: Mapping[str, History]) -> None:

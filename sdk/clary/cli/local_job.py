@@ -40,18 +40,27 @@ def run(
     hyperparameters: Mapping[str, Any],
     watch: Callable[[JobView], None],
     content_types: Mapping[str, str] | None = None,
+    shared: Sequence[str] = (),
     **options: Any,
 ) -> Result:
     """Train, and put ``model.tar.gz`` and ``metrics.json`` into the folder ``output``, each whole.
 
-    ``watch`` shows the job until it is over; ``options`` are those of ``Estimator``. UserError says what the
-    job found wrong, PlatformError any other failure. An interrupt stops the job and keeps its model so far.
+    ``watch`` shows the job until it is over; the hosts share out the files of the channels in ``shared``;
+    ``options`` are those of ``Estimator``. UserError says what the job found wrong, PlatformError any other
+    failure. An interrupt stops the job and keeps its model so far.
     """
     with _scratch(output) as jobs:
         from clary.sdk.estimator import Estimator
+        from clary.sdk.inputs import TrainingInput
 
         estimator = Estimator(spec.name, hyperparameters=hyperparameters, output=jobs, **options)
-        sources = {name: paths[0] if len(paths) == 1 else list(paths) for name, paths in data.items()}
+        sources = {
+            name: TrainingInput(
+                paths[0] if len(paths) == 1 else list(paths),
+                distribution="ShardedByS3Key" if name in shared else None,
+            )
+            for name, paths in data.items()
+        }
         job = estimator.fit(sources, wait=False, logs=False, content_type=content_types or None)
         view = JobView(jobs / job.name)
         try:

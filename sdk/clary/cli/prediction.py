@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from clary.cli import rows
+from clary.cli import rows, scoring
 from clary.cli.table import on_terminal
 from clary.cli.verbosity import with_verbosity
 from clary.cli.whole_file import whole_file
@@ -22,8 +22,7 @@ from clary.toolkit.media import MediaType
 if TYPE_CHECKING:
     from clary.toolkit.predictor import TabularPredictor
 
-# Answers of these types can follow one another in a file; a JSON document cannot.
-_FILE_TYPES = (media.JSON_LINES, media.CSV, media.RECORDIO_PROTOBUF)
+_ENDED_LINES = (media.JSON_LINES, media.CSV)
 
 
 @with_verbosity
@@ -31,7 +30,12 @@ _FILE_TYPES = (media.JSON_LINES, media.CSV, media.RECORDIO_PROTOBUF)
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("data", metavar="ROWS", type=click.Path(path_type=Path))
 @click.option("--output", "-o", default="-", type=click.Path(path_type=Path), help="File to write; stdout otherwise.")
-@click.option("--accept", default=media.JSON_LINES, show_default=True, help="Media type of the answers.")
+@click.option(
+    "--accept",
+    default=media.JSON_LINES,
+    show_default=True,
+    help="Media type of the answers; options of the answer stand behind it, as in 'text/csv; NAME=VALUE'.",
+)
 @click.option("--content-type", help="Media type of the rows, where the file's name does not tell it.")
 @click.option("--algorithm", default="", help="Algorithm of a model that was made elsewhere.")
 def predict(model: Path, data: Path, output: Path, accept: str, content_type: str | None, algorithm: str) -> None:
@@ -42,55 +46,68 @@ def predict(model: Path, data: Path, output: Path, accept: str, content_type: st
     blocks, so their number does not matter; an output file appears when it is complete.
     """
     given = rows.type_of(data, content_type, option="--content-type")
-    wanted = _answer_type(accept)
-    with _loaded(model, algorithm) as predictor, rows.opened(data) as stream, whole_file(output) as sink:
+    wanted = MediaType.parse(accept)
+    with scoring.loaded(model, algorithm) as predictor, rows.opened(data) as stream, whole_file(output) as sink:
         supported = predictor.spec.payloads.responses
         if wanted.name not in supported:
             raise UserError(f"{predictor.spec.title} does not answer in {wanted}; it has {', '.join(supported)}")
-        count = _score(predictor, stream, given, sink, wanted, source="stdin" if str(data) == "-" else str(data))
+        count = _score(predictor, stream, given, sink, wanted, source=rows.said(data))
     if str(output) != "-":
         click.echo(f"{count:,} rows scored, written to {output}", err=True)
-
-
-def _answer_type(accept: str) -> MediaType:
-    wanted = MediaType.parse(accept)
-    if wanted.name not in _FILE_TYPES:
-        raise UserError(f"--accept must be one of {', '.join(_FILE_TYPES)} for a file of answers; got {accept!r}")
-    return wanted
-
-
-@contextmanager
-def _loaded(model: Path, algorithm: str) -> Iterator[TabularPredictor]:
-    from clary.container.model import load
-    from clary.toolkit.artifact import opened
-    from clary.toolkit.predictor import TabularPredictor
-
-    with opened(model) as folder:
-        predictor = load(folder, algorithm).predictor
-        if not isinstance(predictor, TabularPredictor):
-            raise UserError(f"{predictor.spec.title} does not answer rows of numbers; use `clary serve` for it")
-        yield predictor
 
 
 def _score(
     predictor: TabularPredictor, stream: BinaryIO, given: MediaType, sink: BinaryIO, wanted: MediaType, *, source: str
 ) -> int:
-    count = 0
-    with _progress(stream, shown=sink is not sys.stdout.buffer) as advance:
-        for block in rows.records(stream, given, source):
-            answer = predictor.encode(predictor.predict(predictor.check(block)), wanted)
-            sink.write(answer)
-            if wanted.name != media.RECORDIO_PROTOBUF and not answer.endswith(b"\n"):
-                sink.write(b"\n")
+    count, asked = 0, scoring.options(predictor, wanted)
+    wanted = MediaType(wanted.name, {**wanted.parameters, **asked})
+    put = _written_as(wanted, predictor.spec.payloads.json_key, sink)
+    with progress(stream, shown=sink is not sys.stdout.buffer) as advance:
+        for block in rows.records(stream, given, source, predictor.reading):
+            for _, answer in scoring.answers(predictor, block, asked):
+                put(predictor.encode(answer, wanted))
             count += len(block)
             advance()
     if not count:
         raise UserError(f"{source} holds no rows")
+    put(b"")
     return count
 
 
+def _written_as(wanted: MediaType, key: str, sink: BinaryIO) -> Callable[[bytes], None]:
+    """A function that adds one part's answer to the file, and ends the file when it is given an empty one."""
+    if wanted.name == media.JSON:
+        return _Document(key, sink).add
+
+    def add(answer: bytes) -> None:
+        sink.write(answer)
+        if answer and wanted.name in _ENDED_LINES and not answer.endswith(b"\n"):
+            sink.write(b"\n")
+
+    return add
+
+
+class _Document:
+    """One JSON document that holds the rows of many."""
+
+    def __init__(self, key: str, sink: BinaryIO) -> None:
+        self._key, self._head, self._tail = key, f'{{"{key}":['.encode(), b"]}"
+        self._sink, self._begun = sink, False
+
+    def add(self, answer: bytes) -> None:
+        """Add the rows of a document; an empty one ends the file."""
+        if not answer:
+            self._sink.write(self._tail + b"\n")
+            return
+        if not (answer.startswith(self._head) and answer.endswith(self._tail)):
+            raise UserError(f"these answers make no JSON document of {self._key}; use {media.JSON_LINES}")
+        self._sink.write(b"," if self._begun else self._head)
+        self._sink.write(answer[len(self._head) : -len(self._tail)])
+        self._begun = True
+
+
 @contextmanager
-def _progress(stream: BinaryIO, *, shown: bool) -> Iterator[Callable[[], None]]:
+def progress(stream: BinaryIO, *, shown: bool) -> Iterator[Callable[[], None]]:
     """A function to call when more was read; it moves a bar where a person watches, and does nothing elsewhere."""
     if not (shown and on_terminal(sys.stderr) and stream.seekable()):
         yield lambda: None

@@ -14,6 +14,7 @@ from clary.toolkit.media import MediaType
 
 if TYPE_CHECKING:
     from clary.toolkit.records import Records
+    from clary.toolkit.tabular import Reading
 
 STANDARD_INPUT = "-"
 
@@ -28,10 +29,13 @@ def type_of(path: Path, given: str | None, *, option: str) -> MediaType:
         raise UserError(
             f"the name of {path} does not tell what it holds; say so with {option}, for example {option} {media.CSV}"
         )
+    from clary.toolkit.tabular import ALIASES
+
     found = MediaType.parse(text)
-    if found.name in (media.CSV, media.PARQUET) and "label_size" not in found.parameters:
-        return MediaType(found.name, {**found.parameters, "label_size": "0"})
-    return found
+    name, parameters = ALIASES.get(found.name, found.name), found.parameters
+    if name in (media.CSV, media.PARQUET) and "label_size" not in parameters:
+        parameters = {**parameters, "label_size": "0"}
+    return MediaType(name, parameters)
 
 
 @contextmanager
@@ -50,8 +54,15 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         yield stream
 
 
-def records(stream: BinaryIO, content_type: MediaType, source: str) -> Iterator[Records]:
+def records(
+    stream: BinaryIO, content_type: MediaType, source: str, reading: Reading | None = None
+) -> Iterator[Records]:
     """Blocks of rows, in order; DataError names the row and the reason where one cannot be read."""
     from clary.toolkit import tabular
 
-    return tabular.read(stream, content_type, source=source)
+    return tabular.read(stream, content_type, source=source, reading=reading or tabular.PLAIN)
+
+
+def said(path: Path) -> str:
+    """What messages call the rows."""
+    return "stdin" if str(path) == STANDARD_INPUT else str(path)

@@ -10,28 +10,43 @@ from typing import TextIO
 
 import click
 
+# Longer cells than this are the exception in a column.
+_WIDE = 70
+
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of texts under headings; ``title`` is a line above. ``codes`` says that the first column holds names."""
+    """Rows of texts under headings; ``title`` is a line above, ``notes`` are lines below.
+
+    ``codes`` says that the first column holds names.
+    """
 
     title: str
     headings: tuple[str, ...]
     rows: Sequence[tuple[str, ...]]
     codes: bool = False
+    notes: Sequence[str] = ()
 
     def plain(self) -> str:
-        """The table as aligned columns, two blanks apart, no line broken."""
+        """The table as aligned columns, two blanks apart, no line broken.
+
+        A few very long cells do not push the others apart: behind one, its own line is out of step.
+        """
         lines = [self.headings, *self.rows]
-        widths = [max(len(cells[column]) for cells in lines) for column in range(len(self.headings))]
+        columns = range(len(self.headings))
+        widths = [
+            max(len(cells[column]) for cells in lines if len(cells[column]) <= _WIDE or not column)
+            for column in columns
+        ]
         aligned = ("  ".join(f"{cell:<{w}}" for cell, w in zip(cells, widths, strict=True)) for cells in lines)
-        return "\n".join([self.title, *(f"  {line}".rstrip() for line in aligned)])
+        return "\n".join([self.title, *(f"  {line}".rstrip() for line in (*aligned, *self.notes))])
 
     def markdown(self) -> str:
         """The table as Markdown, without the title; names are set as code."""
         marked = [(f"`{first}`", *rest) if self.codes else (first, *rest) for first, *rest in self.rows]
         lines = [self.headings, tuple("---" for _ in self.headings), *marked]
-        return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |" for cells in lines)
+        table = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |" for cells in lines)
+        return "\n\n".join([table, *self.notes])
 
 
 def show(table: Table) -> None:
@@ -52,7 +67,7 @@ def show(table: Table) -> None:
         drawn.add_row(*(Text(cell) for cell in row))
     console = Console()
     console.print(Text(table.title, style="bold"))
-    console.print(drawn, Text())
+    console.print(drawn, *map(Text, table.notes), Text(), sep="\n")
 
 
 def on_terminal(stream: TextIO) -> bool:

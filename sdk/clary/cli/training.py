@@ -18,6 +18,7 @@ from clary.cli.catalog import find
 from clary.cli.job_display import follow, show_metrics
 from clary.cli.verbosity import verbose_option
 from clary.runner.request import Mode
+from clary.sdk.contributions import explains
 from clary.toolkit.spec import AlgorithmSpec
 
 if TYPE_CHECKING:
@@ -97,6 +98,12 @@ def _options(spec: AlgorithmSpec) -> list[click.Parameter]:
             ["--hosts"], type=click.IntRange(1), default=1, show_default=True, help="Processes to share work."
         ),
         click.Option(
+            ["--shard"],
+            multiple=True,
+            metavar="CHANNEL",
+            help="Channel whose files the hosts share out among them; otherwise each reads all.",
+        ),
+        click.Option(
             ["--checkpoint"], type=click.Path(path_type=Path), help="Folder to keep progress in, and to resume from."
         ),
         click.Option(["--seed"], type=click.IntRange(0, MAX_SEED), help="Start of the random numbers; 0 otherwise."),
@@ -125,6 +132,7 @@ def _train(
     types: Sequence[str],
     input_mode: Mode,
     hosts: int,
+    shard: Sequence[str],
     checkpoint: Path | None,
     seed: int | None,
     output: Path,
@@ -132,6 +140,8 @@ def _train(
     **named: Sequence[str],
 ) -> None:
     data = _channels(spec, channel, named)
+    if strangers := [name for name in shard if name not in data]:
+        raise click.UsageError(f"--shard {strangers[0]}: there is no data for this channel")
     hyperparameters = _hyperparameters(given)
     # What the data will tell is not known yet; a large number stands in for it, since such rules are "at most".
     spec.parse({**dict.fromkeys(spec.measured, str(MAX_SEED)), **hyperparameters})
@@ -145,6 +155,7 @@ def _train(
         hyperparameters=hyperparameters,
         content_types=_content_types(types, data),
         watch=lambda view: follow(view, spec, sys.stderr if as_json else sys.stdout),
+        shared=shard,
         instance_count=hosts,
         seed=seed,
         checkpoints=checkpoint,
@@ -219,9 +230,11 @@ def _tell(spec: AlgorithmSpec, result: Result, data: Mapping[str, Sequence[str]]
     click.echo(f"model    {result.model} ({size:,.1f} kB)\nmetrics  {result.metrics_file}\n\nnext:")
     first = data[spec.channels[0].name][0] if spec.channels[0].name in data else ""
     unlabeled = not spec.capabilities.supervised and Path(first).is_file()
-    rows, scores = first if unlabeled else "ROWS.csv", str(result.model.parent / "scores.jsonl")
+    rows, folder = first if unlabeled else "ROWS.csv", result.model.parent
+    scores, picture = str(folder / "scores.jsonl"), str(folder / "explanation.png")
     for arguments in (
         ("predict", str(result.model), rows, "--output", scores),
+        *([("explain", str(result.model), rows, "--plot", picture)] if explains(spec) else []),
         ("serve", str(result.model), "--port", "8080"),
         ("describe", spec.name),
     ):

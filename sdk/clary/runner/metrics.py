@@ -11,7 +11,8 @@ from typing import Any
 
 from clary.toolkit.spec import Metric
 
-_EPOCH = re.compile(r"\bepoch=(\d+)")
+# As most algorithms write it, and as a line of XGBoost begins; its tab may come as the log service writes one.
+_EPOCH = re.compile(r"\bepoch=(\d+)|(?:^|\s)\[(\d+)\](?:\t|#011)")
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,13 @@ class History:
     def values(self) -> list[float]:
         """Every value."""
         return [point.value for point in self.points]
+
+    @property
+    def best(self) -> Point:
+        """The best value, by the goal; the first of equal ones."""
+        pick = min if self.goal == "Minimize" else max
+        known = [point for point in self.points if not math.isnan(point.value)]
+        return pick(known or self.points, key=lambda point: point.value)
 
     def __len__(self) -> int:
         return len(self.points)
@@ -123,18 +131,13 @@ class Extractor:
         self._histories = {metric.name: History(metric.name, metric.goal) for metric in definitions}
 
     def read(self, text: str, time: float) -> list[str]:
-        """Keep what the line reports; the names of the metrics that it reports come back.
-
-        The platform applies its patterns to a line whose tabs are written ``#011``; both forms are tried.
-        """
-        forms = [text, text.replace("\t", "#011")] if "\t" in text else [text]
+        """Keep what the line reports; the names of the metrics that it reports come back."""
         reported = []
         for name, pattern in self._patterns:
-            match = next((found for form in forms if (found := pattern.search(form))), None)
+            match = pattern.search(text)
             value = None if match is None else _number(match.group(1))
             if value is not None:
-                epoch = _EPOCH.search(text)
-                self._histories[name].points.append(Point(value, time, int(epoch.group(1)) if epoch else None))
+                self._histories[name].points.append(Point(value, time, _epoch(text)))
                 reported.append(name)
         return reported
 
@@ -142,6 +145,11 @@ class Extractor:
     def metrics(self) -> Metrics:
         """What has been reported so far."""
         return Metrics(history for history in self._histories.values() if history.points)
+
+
+def _epoch(text: str) -> int | None:
+    found = _EPOCH.search(text)
+    return None if found is None else int(found.group(1) or found.group(2))
 
 
 def _spelled(value: float) -> float | str:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from clary.sdk.arrays import RecordSet as RecordSet
     from clary.sdk.estimator import Estimator as Estimator
     from clary.sdk.estimators import *  # noqa: F403
+    from clary.sdk.explanation import Explanation as Explanation
     from clary.sdk.failures import EndpointFailedError as EndpointFailedError
     from clary.sdk.failures import RequestRefusedError as RequestRefusedError
     from clary.sdk.failures import TrainingFailedError as TrainingFailedError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "EndpointFailedError": "failures",
     "Estimator": "estimator",
+    "Explanation": "explanation",
     "Model": "model",
     "Predictions": "answers",
     "Predictor": "predictor",

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from clary.toolkit.spec import Field
 
-_SHOWN = 10
+_SHOWN, _SHORT = 10, 3
 
 
 class Predictions:
@@ -24,9 +24,12 @@ class Predictions:
 
     @classmethod
     def from_rows(cls, rows: Sequence[Mapping[str, Any]], fields: Sequence[Field]) -> Predictions:
-        """The columns of answers that were given one by one; fields that no answer has are left out."""
+        """The columns of answers that were given one by one; fields that no answer has are left out.
+
+        Vectors of one length make a matrix, vectors of vectors an array of three dimensions; null is NaN.
+        """
         names = list(rows[0]) if rows else [field.name for field in fields if not field.optional]
-        return cls({name: np.array([row[name] for row in rows]) for name in names})
+        return cls({name: _column([row[name] for row in rows]) for name in names})
 
     @classmethod
     def join(cls, parts: Sequence[Predictions]) -> Predictions:
@@ -129,11 +132,24 @@ class Value:
         self.float32_tensor = float32_tensor
 
 
+def _column(values: Sequence[Any]) -> npt.NDArray[Any]:
+    """The values of one field; whole numbers stay whole, and what is of no one length stays a list in its cell."""
+    try:
+        column = np.array(values)
+        return column.astype(np.float64) if column.dtype == object else column
+    except (ValueError, TypeError):
+        cells = np.empty(len(values), object)
+        cells[:] = values
+        return cells
+
+
 def _plain(value: Any) -> Any:
     return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
 
 
 def _cell(value: Any) -> str:
-    if isinstance(value, np.ndarray):
+    if isinstance(value, np.ndarray) and value.size > _SHORT:
         return f"[{value.size} values]"
+    if isinstance(value, np.ndarray):
+        return f"[{' '.join(f'{each:.3g}' for each in value.flat)}]"
     return f"{value:.6g}" if isinstance(value, (float, np.floating)) else str(value)

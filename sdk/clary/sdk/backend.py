@@ -47,6 +47,13 @@ class Plan:
     seed: int | None = None
     max_run: int | None = None
 
+    def shards(self, given: Input) -> int:
+        """In how many files rows in memory travel: one for each host where the hosts share them out, else one."""
+        shared = given.channel == "train" and self.spec.capabilities.hosts
+        if given.distribution is not None:
+            shared = given.distribution == "ShardedByS3Key"
+        return self.resources.instance_count if shared else 1
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSource:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 from clary.algorithms import registry
-from clary.runner.request import Mode, check_job_name
+from clary.runner.request import Distribution, Mode, check_job_name
 from clary.sdk.backend import Backend, Plan, Resources, resolve
-from clary.sdk.classic import renamed
+from clary.sdk.classic import canonical, other_names, renamed
 from clary.sdk.home import new_name
 from clary.sdk.inputs import Input, check_channels, understand, width_of
 from clary.sdk.job import TrainingJob
@@ -107,11 +107,12 @@ class Estimator:
         self._job_name, self._base_name = job_name, base_job_name or self.spec.repository
         kept = checkpoints or checkpoint_s3_uri
         self._checkpoints = None if kept is None else str(kept)
-        self._hyperparameters = {k: v for k, v in (hyperparameters or {}).items() if v is not None}
+        self._hyperparameters: dict[str, Any] = {}
+        self.set_hyperparameters(**(hyperparameters or {}))
         self.latest_training_job: TrainingJob | None = None
 
     def hyperparameters(self) -> dict[str, str]:
-        """The hyperparameters that have been set, as strings."""
+        """The hyperparameters that have been set, under their declared names and as strings."""
         known = self.spec.hyperparameters.parameters()
         return {
             name: known[name].spell(value) if name in known else str(value)
@@ -119,14 +120,23 @@ class Estimator:
         }
 
     def set_hyperparameters(self, **values: Any) -> None:
-        """Set or replace hyperparameters."""
-        self._hyperparameters |= values
+        """Set or replace hyperparameters, by any of their names; None takes one back."""
+        together = self._hyperparameters | canonical(values, self.spec)
+        self._hyperparameters = {name: value for name, value in together.items() if value is not None}
 
-    def record_set(self, train: Any, labels: Any = None, channel: str = "train") -> RecordSet:
-        """The rows, held ready for that channel of ``fit``; an error names what is no finite number."""
+    def record_set(
+        self, train: Any, labels: Any = None, channel: str = "train", *, distribution: Distribution | None = None
+    ) -> RecordSet:
+        """The rows, held ready for that channel of ``fit``; an error names what is no finite number.
+
+        On several hosts training rows are shared out and others are given to all, unless ``distribution`` says
+        ``FullyReplicated`` or ``ShardedByS3Key``.
+        """
         from clary.sdk.arrays import RecordSet, as_records
 
-        return RecordSet(as_records(train if labels is None else (train, labels), name=channel), channel)
+        given = train if labels is None else (train, labels)
+        records = as_records(given, name=channel, missing=self.spec.capabilities.missing)
+        return RecordSet(records, channel, distribution)
 
     def fit(
         self,
@@ -138,19 +148,23 @@ class Estimator:
         *,
         validation: Any = None,
         test: Any = None,
+        label: Hashable | None = None,
         content_type: str | Mapping[str, str] | None = None,
         **channels: Any,
     ) -> TrainingJob:
         """The training job: over, unless ``wait`` is false. TrainingFailedError gives the reason of a failure.
 
         Each channel is a path (file, folder or pattern), an ``s3://`` address, an array, a SciPy sparse matrix,
-        a pandas or polars data frame, a ``record_set`` or a ``TrainingInput``; features with labels are a pair.
+        a pandas or polars data frame, a ``record_set`` or a ``TrainingInput``; features with labels are a pair,
+        or a data frame whose labels are the column that ``label`` names.
         ``train`` may also be a dict of channels or a list of record sets. The content type of files is told
         by their names, or by ``content_type`` for all channels or by channel. Every problem with
         hyperparameters and data that can be seen from here is raised before anything starts.
         """
+        if hasattr(mini_batch_size, "__len__"):
+            raise TypeError("features and labels are a pair: fit((rows, labels)) or fit(train=(rows, labels))")
         given = _channels(train, {"validation": validation, "test": test, **channels})
-        inputs = self._inputs(given, content_type)
+        inputs = self._inputs(given, content_type, label)
         values = self.hyperparameters()
         if mini_batch_size is not None:
             values["mini_batch_size"] = str(mini_batch_size)
@@ -233,14 +247,16 @@ class Estimator:
             raise UserError("there is no model yet: call fit() first, or attach() a job")
         return self.latest_training_job
 
-    def _inputs(self, given: Mapping[str, Any], content_type: str | Mapping[str, str] | None) -> dict[str, Input]:
+    def _inputs(
+        self, given: Mapping[str, Any], content_type: str | Mapping[str, str] | None, label: Hashable | None
+    ) -> dict[str, Input]:
         check_channels(given, self.spec)
         types = content_type if isinstance(content_type, Mapping) else dict.fromkeys(given, content_type)
         strangers = [name for name in types if name not in given]
         if strangers:
             raise UserError(f"content_type names channels that have no data: {', '.join(strangers)}")
         return {
-            name: understand(name, data, self.spec, content_type=types.get(name), mode=self._input_mode)
+            name: understand(name, data, self.spec, content_type=types.get(name), mode=self._input_mode, label=label)
             for name, data in given.items()
         }
 
@@ -270,7 +286,10 @@ class Estimator:
 
 
 class TypedEstimator(Estimator):
-    """The base of the generated classes: one algorithm, hyperparameters as arguments, old names accepted."""
+    """The base of the generated classes: one algorithm, hyperparameters as arguments, old names accepted.
+
+    As in the classic SDK a hyperparameter is an attribute too, to be read and set; None where it is not set.
+    """
 
     def __init__(
         self,
@@ -281,10 +300,11 @@ class TypedEstimator(Estimator):
         options: Mapping[str, Any],
     ) -> None:
         spec = registry.spec(self.algorithm)
-        own = {name: value for name, value in options.items() if name in Options.__annotations__}
-        others = {name: value for name, value in options.items() if name not in own}
-        defaults = {name: declared.default for name, declared in spec.hyperparameters.parameters().items()}
-        chosen = {name: value for name, value in hyperparameters.items() if value != defaults[name]}
+        # A keyword that means both, such as ``seed``, is the hyperparameter.
+        alone = Options.__annotations__.keys() - spec.hyperparameters.parameters().keys()
+        own = {name: value for name, value in options.items() if name in alone}
+        others = {name: value for name, value in options.items() if name not in alone}
+        chosen = {name: value for name, value in hyperparameters.items() if value is not None}
         super().__init__(
             self.algorithm,
             role,
@@ -294,10 +314,39 @@ class TypedEstimator(Estimator):
             **own,
         )
 
+    if not TYPE_CHECKING:
+        # Type checkers know the arguments, and so refuse any other name.
+        def __getattr__(self, name: str) -> Any:
+            if (hyperparameter := self._hyperparameter(name)) is not None:
+                return self._hyperparameters.get(hyperparameter)
+            raise AttributeError(f"{type(self).__name__} has no {name!r}")
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            if self._hyperparameter(name) is None:
+                super().__setattr__(name, value)
+            else:
+                self.set_hyperparameters(**{name: value})
+
+    def _hyperparameter(self, name: str) -> str | None:
+        """The declared name of the hyperparameter that is called so, if there is one."""
+        spec: AlgorithmSpec | None = self.__dict__.get("spec")
+        if spec is None:
+            return None
+        declared = other_names(spec).get(name, name)
+        return declared if declared in spec.hyperparameters.parameters() else None
+
+
+# What the classic SDK calls the first argument of ``fit``.
+_CLASSIC_TRAIN = {"inputs", "records"}
+
 
 def _channels(train: Any, others: Mapping[str, Any]) -> dict[str, Any]:
     """The data of every channel by name, from all the forms in which it may be given."""
     from_others = {name: data for name, data in others.items() if data is not None}
+    for classic in _CLASSIC_TRAIN & from_others.keys():
+        if train is not None:
+            raise UserError(f"{classic} is another name of train, which was given too")
+        train = from_others.pop(classic)
     if isinstance(train, Mapping) and all(isinstance(name, str) for name in train):
         first = dict(train)
     else:

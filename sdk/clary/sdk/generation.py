@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from clary.algorithms import registry
-from clary.toolkit.spec import AlgorithmSpec, ChoiceParameter, Parameter
+from clary.sdk.estimator import Options
+from clary.toolkit.spec import AUTO, AlgorithmSpec, ChoiceParameter, Parameter
 
 _HEAD = '''"""A class for each algorithm. Generated from the declarations by ``make generate``; not to be edited."""
 
@@ -44,9 +45,10 @@ def _imports(body: str) -> Iterator[str]:
 
 
 def _class(spec: AlgorithmSpec) -> str:
-    declared = list(_arguments(spec))
+    declared = [*_arguments(spec), *_aliases(spec)]
     positional = [each for each in declared if each[1].required is True and each[1].name not in spec.measured]
-    named = [each for each in declared if each not in positional]
+    # A name that every estimator has is declared with its options.
+    named = [each for each in declared if each not in positional and each[0] not in Options.__annotations__]
     lines = [
         f"class {spec.class_name}(TypedEstimator):",
         f'    """{spec.summary}',
@@ -63,9 +65,9 @@ def _class(spec: AlgorithmSpec) -> str:
         "        role: str | None = None,",
         "        instance_count: int = 1,",
         "        instance_type: str | None = None,",
-        *(f"        {_argument(*each)}," for each in positional),
+        *(line for attribute, _, kind in positional for line in _argument(attribute, kind)),
         "        *,",
-        *(f"        {_argument(*each)}," for each in named),
+        *(line for attribute, _, kind in named for line in _argument(attribute, kind)),
         "        **options: Unpack[Options],",
         "    ) -> None:",
         "        given = {",
@@ -77,36 +79,75 @@ def _class(spec: AlgorithmSpec) -> str:
 
 
 def _arguments(spec: AlgorithmSpec) -> Iterator[tuple[str, Parameter, str]]:
-    """Each hyperparameter's name in Python, its declaration and its type."""
+    """Each hyperparameter's name in Python, its declaration and its type; those of the platform are left out."""
     made: Any = spec.hyperparameters
     kinds = {field.name: str(field.type) for field in dataclasses.fields(made)}
     public = spec.hyperparameters.parameters().values()
     for (attribute, kind), parameter in zip(kinds.items(), public, strict=True):
-        yield attribute, parameter, _python_type(kind, parameter)
+        if not parameter.name.startswith("_"):
+            yield attribute, parameter, _python_type(kind, parameter)
+
+
+def _aliases(spec: AlgorithmSpec) -> Iterator[tuple[str, Parameter, str]]:
+    """Further names of hyperparameters, as arguments of their own."""
+    kinds = {parameter.name: (attribute, parameter, kind) for attribute, parameter, kind in _arguments(spec)}
+    for alias, name in spec.aliases.items():
+        attribute, parameter, kind = kinds[name]
+        yield alias, dataclasses.replace(parameter, name=alias, doc=f"Another name of {attribute}."), kind
 
 
 def _python_type(kind: str, parameter: Parameter) -> str:
     """The type that a caller may give: lists for tuples, choices and 'auto' spelled out, and None for unset."""
     if isinstance(parameter, ChoiceParameter) and not parameter.boolean:
-        choices = ", ".join(f'"{choice}"' for choice in parameter.choices)
+        words = [*parameter.choices, *([AUTO] if parameter.auto and "Auto" not in kind else [])]
+        choices = ", ".join(f'"{word}"' for word in words)
         kind = kind.replace("str", f"Literal[{choices}]", 1)
     kind = kind.replace("Auto", 'Literal["auto"]').replace("tuple[", "Sequence[").replace(", ...]", "]")
     return kind if "None" in kind.split(" | ") else f"{kind} | None"
 
 
-def _argument(attribute: str, parameter: Parameter, kind: str) -> str:
-    default = parameter.default
-    shown = f'"{default}"' if isinstance(default, str) else repr(default)
-    if isinstance(default, tuple):
-        shown = "(" + ", ".join(f'"{each}"' if isinstance(each, str) else repr(each) for each in default) + ",)"
-        shown = shown if len(default) == 1 else shown.replace(",)", ")")
-    return f"{attribute}: {kind} = {shown}"
+def _argument(attribute: str, kind: str) -> Iterator[str]:
+    """The argument as the formatter writes it; None stands for what is not set, so that a default can be set too."""
+    line = f"        {attribute}: {kind} = None,"
+    if len(line) <= _WIDE:
+        yield line
+        return
+    first, *others = re.split(r" \| (?![^\[]*\])", kind)
+    *parts, last = [f"        {attribute}: {first}", *(f"        | {other}" for other in others)]
+    for part in [*parts, f"{last} = None,"]:
+        head, bracket, rest = part.partition("[")
+        if len(part) <= _WIDE:
+            yield part
+        else:
+            inner, _, tail = rest.rpartition("]")
+            yield from (
+                f"{head}{bracket}",
+                *(f"            {each}," for each in inner.split(", ")),
+                f"        ]{tail}",
+            )
 
 
 def _docs(declared: list[tuple[str, Parameter, str]], spec: AlgorithmSpec) -> Iterator[str]:
     for attribute, parameter, _ in declared:
-        measured = " Told by the data if not given." if parameter.name in spec.measured else ""
-        condition = f" Required {parameter.required}." if isinstance(parameter.required, str) else ""
-        allowed = parameter.wording[0].upper() + parameter.wording[1:]
-        text = f"{attribute}: {parameter.doc}{measured}{condition} {allowed}."
+        text = f"{attribute}: {parameter.doc}"
+        if attribute not in spec.aliases:
+            text += f" {_allowed(parameter)}.{_otherwise(parameter, spec)}"
         yield from textwrap.wrap(text, _WIDE - 4, initial_indent="    ", subsequent_indent="        ")
+
+
+def _allowed(parameter: Parameter) -> str:
+    if isinstance(parameter, ChoiceParameter) and parameter.boolean:
+        return "True, False or 'auto'" if parameter.auto else "True or False"
+    return parameter.wording[0].upper() + parameter.wording[1:]
+
+
+def _otherwise(parameter: Parameter, spec: AlgorithmSpec) -> str:
+    """What holds where the hyperparameter is not given, as a sentence behind others."""
+    if parameter.name in spec.measured:
+        return " Told by the data if not given."
+    if isinstance(parameter.required, str):
+        return f" Required {parameter.required}."
+    if parameter.required or parameter.default is None:
+        return ""
+    default = parameter.default
+    return f" Default: {default if isinstance(default, bool) else parameter.spell(default)}."

@@ -8,7 +8,7 @@ from __future__ import annotations
 import glob
 import io
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,12 +38,18 @@ _RECORDIO_MAGIC = b"\x0a\x23\xd7\xce"
 
 @dataclass(frozen=True)
 class TrainingInput:
-    """A channel's data with settings of its own; the classic SDK's name and arguments."""
+    """A channel's data with settings of its own; ``s3_data`` is the classic SDK's name of ``data``."""
 
-    data: Any
+    data: Any = None
     distribution: Distribution | None = None
     content_type: str | None = None
     input_mode: Mode | None = None
+    s3_data: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.data is None) == (self.s3_data is None):
+            raise UserError("TrainingInput needs data, or s3_data, which is another name of it, and not both")
+        object.__setattr__(self, "data", self.s3_data if self.data is None else self.data)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,48 +66,93 @@ class Input:
 
 
 def understand(
-    channel: str, given: Any, spec: AlgorithmSpec, *, content_type: str | None = None, mode: Mode = "File"
+    channel: str,
+    given: Any,
+    spec: AlgorithmSpec,
+    *,
+    content_type: str | None = None,
+    mode: Mode = "File",
+    label: Hashable | None = None,
 ) -> Input:
-    """The channel's data and its content type; UserError says what is wrong with either, before anything runs."""
-    return _understand(_declared(channel, spec), given, spec, content_type, mode)
+    """The channel's data and its content type; UserError says what is wrong with either, before anything runs.
+
+    ``label`` names the column of a data frame that holds the labels.
+    """
+    found = _understand(_declared(channel, spec), given, spec, content_type, mode, label)
+    if found.records is not None:
+        _check_labels(channel, found.records, spec)
+    return found
 
 
 def understand_payload(given: Any, spec: AlgorithmSpec, *, content_type: str | None = None) -> Input:
     """Files or rows to be scored, and the content type of their requests; UserError as for a channel."""
     requests = spec.payloads.requests
+    if content_type is not None and (kind := MediaType.parse(content_type)).name in spec.payloads.aliases:
+        content_type = str(replace(kind, name=spec.payloads.aliases[kind.name]))
     payload = Channel(name="data", content_types=requests, default_type=requests[0], doc="Records to score.")
-    found = _understand(payload, given, spec, content_type, "File")
+    found = _understand(payload, given, spec, content_type, "File", None)
     if content_type is None and found.content_type is not None:
         # A request has no label column unless its sender says so.
         found = replace(found, content_type=MediaType.parse(found.content_type).name)
     return found
 
 
-def _understand(declared: Channel, given: Any, spec: AlgorithmSpec, content_type: str | None, mode: Mode) -> Input:
+def _understand(
+    declared: Channel, given: Any, spec: AlgorithmSpec, content_type: str | None, mode: Mode, label: Hashable | None
+) -> Input:
     channel = declared.name
     settings = given if isinstance(given, TrainingInput) else TrainingInput(given)
     content_type = settings.content_type or content_type
     mode, data = settings.input_mode or mode, settings.data
     if isinstance(data, str) and data.startswith("s3://"):
+        _refuse_label(channel, label)
         guessed = content_type or _by_suffix(data, spec)
         _check_type(channel, guessed, declared)
         return Input(channel=channel, s3=data, content_type=guessed, mode=mode, distribution=settings.distribution)
     if (paths := _paths(channel, data)) is not None:
-        guessed = content_type or guess(channel, paths, spec)
+        _refuse_label(channel, label)
+        guessed = content_type or guess(declared, paths, spec)
         _check_type(channel, guessed, declared)
         return Input(
             channel=channel, paths=paths, content_type=guessed, mode=mode, distribution=settings.distribution
         )
     if content_type is not None:
         raise UserError(f"channel {channel}: content_type={content_type!r} is for files, and this data is in memory")
+    if media.RECORDIO_PROTOBUF not in declared.content_types:
+        kinds = ", ".join(declared.content_types)
+        raise UserError(f"channel {channel} takes a file or a folder ({kinds}); got a {type(data).__name__}")
     from clary.sdk.arrays import as_records
 
-    records = as_records(data, name=channel)
-    memory_type = media.RECORDIO_PROTOBUF
-    _check_type(channel, memory_type, declared)
+    records = as_records(data, name=channel, label=label, missing=spec.capabilities.missing)
     return Input(
-        channel=channel, records=records, content_type=memory_type, mode=mode, distribution=settings.distribution
+        channel=channel,
+        records=records,
+        content_type=media.RECORDIO_PROTOBUF,
+        mode=mode,
+        distribution=settings.distribution or getattr(data, "distribution", None),
     )
+
+
+def _refuse_label(channel: str, label: Hashable | None) -> None:
+    if label is not None:
+        raise UserError(
+            f"channel {channel}: label={label!r} names a column of a data frame, and this data is in files; "
+            "there the label is the first column, without a header"
+        )
+
+
+def _check_labels(channel: str, records: Records, spec: AlgorithmSpec) -> None:
+    """Raise UserError if an algorithm that learns from labels was given rows without one label each."""
+    if not spec.capabilities.supervised:
+        return
+    if records.labels is None:
+        raise UserError(
+            f"{spec.title} learns from labels, and channel {channel} has none; give features and labels as a pair, "
+            f"fit({channel}=(rows, labels)), or the name of the label's column in a data frame, "
+            f"fit({channel}=frame, label='NAME')"
+        )
+    if (found := records.labels.shape[1]) != 1:
+        raise UserError(f"channel {channel}: each row has one label for {spec.title}; got {found} in each row")
 
 
 def check_channels(inputs: Mapping[str, object], spec: AlgorithmSpec) -> None:
@@ -111,11 +162,17 @@ def check_channels(inputs: Mapping[str, object], spec: AlgorithmSpec) -> None:
         raise UserError(f"{spec.title} needs data for {', '.join(missing)}: fit({missing[0]}=...)")
 
 
-def guess(channel: str, paths: Sequence[Path], spec: AlgorithmSpec) -> str:
-    """The content type that the files' names or first bytes tell; UserError if they tell none, or several."""
+def guess(declared: Channel, paths: Sequence[Path], spec: AlgorithmSpec) -> str:
+    """The content type that the files' names or first bytes tell; UserError if they tell none, or several.
+
+    A channel of a single content type holds that one.
+    """
+    channel = declared.name
     files = [file for path in paths for file in ([path] if path.is_file() else _sample(path))]
     if not files:
         raise UserError(f"channel {channel}: the folder {paths[0]} holds no files")
+    if len(declared.content_types) == 1:
+        return declared.default_type
     told = {_by_suffix(file.name, spec) or _by_magic(file): file for file in reversed(files)}
     if len(told) > 1:
         kinds = ", ".join(f"{file.name} ({kind or 'unknown'})" for kind, file in sorted(told.items(), key=str))

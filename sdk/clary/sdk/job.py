@@ -89,7 +89,8 @@ class TrainingJob:
         With ``logs`` the log is shown meanwhile, and there is no timeout.
         """
         if logs:
-            follow(self._handle.lines(), self.name)
+            rounds = self.hyperparameters.get("num_round", "")
+            follow(self._handle.lines(), self.name, rounds=int(rounds) if rounds.isdigit() else None)
             timeout = None
         status = self._handle.wait(timeout)
         if status == "Failed":
@@ -103,11 +104,15 @@ class TrainingJob:
             self._handle.wait(None)
         return self
 
-    def plot(self) -> Figure:
-        """A matplotlib figure of every metric's history."""
+    def plot(self, path: str | Path | None = None) -> Figure:
+        """A matplotlib figure of every metric's history, written to ``path`` if one is given."""
         from clary.sdk.plot import curves
 
-        return curves(self.metrics, self.name)
+        step = "round" if "num_round" in self._spec.hyperparameters.parameters() else "epoch"
+        figure = curves(self.metrics, f"{self._spec.title}, job {self.name}", step=step)
+        if path is not None:
+            figure.savefig(path, dpi=150)
+        return figure
 
     def save(self, folder: str | Path) -> Path:
         """The folder, with ``model.tar.gz`` and ``metrics.json`` of this job copied into it."""

@@ -137,7 +137,7 @@ class LocalBackend:
         hosts = plan.resources.instance_count
         sources, distribution = given.paths, given.distribution
         if not sources:
-            shards = shard_count(given, plan)
+            shards = plan.shards(given)
             sources = (self._fetched(given, folder / "data" / given.channel, shards=shards),)
             distribution = distribution or sharding(shards)
         return ChannelRequest(
@@ -167,12 +167,6 @@ class LocalBackend:
         from clary.sdk.s3 import S3
 
         return S3(endpoint_url=self._endpoint_url)
-
-
-def shard_count(given: Input, plan: Plan) -> int:
-    """In how many files rows in memory travel: one for each host for training data, else one."""
-    several = given.channel == "train" and plan.spec.capabilities.hosts
-    return plan.resources.instance_count if several else 1
 
 
 def sharding(shards: int) -> Distribution:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clary.runner.transform import error_text, in_order
 from clary.sdk.backend import Connection
 from clary.sdk.failures import EndpointFailedError, RequestRefusedError
 from clary.toolkit.spec import AlgorithmSpec
+
+if TYPE_CHECKING:
+    from clary.sdk.explanation import Explanation
 
 _CONCURRENT = 4
 
@@ -66,6 +69,31 @@ class Predictor:
 
         requests = wire.bodies(data, content_type, self._spec, self._connection.payload_limit)
         return wire.join(list(in_order(ask, requests, _CONCURRENT)), self._spec)
+
+    def explain(self, data: Any) -> Explanation:
+        """What each feature of each row adds to the row's score; UserError where the algorithm cannot say.
+
+        The data is an array, nested lists, a SciPy sparse matrix, or a pandas or polars data frame, whose columns
+        then have their names in the explanation. A vector is one row.
+        """
+        from clary.sdk import arrays, wire
+        from clary.sdk.contributions import ACCEPT, check_explains
+        from clary.sdk.explanation import Explanation
+
+        spec, limit = self._spec, self._connection.payload_limit
+        check_explains(spec)
+        rows = arrays.as_records(data, name="the data", one_row=True, missing=spec.capabilities.missing)
+
+        def ask(request: tuple[bytes, str]) -> tuple[bytes, str]:
+            return self._invoke(*request, ACCEPT)
+
+        # The first row alone shows how long an answer is, and so how many rows one request may hold.
+        first = ask(next(wire.row_bodies(rows.rows(0, 1), None, spec, limit)))
+        most = max(1, limit // (2 * len(first[0])))
+        others = wire.row_bodies(rows.rows(1, len(rows)), None, spec, limit, most=most)
+        answers = [first, *in_order(ask, others, _CONCURRENT)]
+        found = wire.join([wire.read(*answer, None, spec) for answer in answers], spec)
+        return Explanation.of(rows, found, spec, arrays.feature_names(data))
 
     def invoke(self, body: bytes, content_type: str, accept: str = "*/*") -> bytes:
         """The endpoint's answer to a body as it is."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 _PERCENT = re.compile(r"#progress_metric: .*completed (\S+) %")
+_ROUND = re.compile(r"(?:^|\s)\[(\d+)\](?:\t|#011)")
 
 
 def interactive() -> bool:
@@ -15,8 +16,11 @@ def interactive() -> bool:
     return sys.stdout.isatty() or "ipykernel" in sys.modules
 
 
-def follow(lines: Iterable[str], title: str) -> None:
-    """Show the log as it comes; for a person with a bar, and without the lines that are for machines."""
+def follow(lines: Iterable[str], title: str, *, rounds: int | None = None) -> None:
+    """Show the log as it comes; for a person with a bar, and without the lines that are for machines.
+
+    ``rounds`` is how many a job has whose log counts them instead of telling its progress.
+    """
     if not interactive():
         for line in lines:
             sys.stdout.write(f"{line}\n")
@@ -33,6 +37,8 @@ def follow(lines: Iterable[str], title: str) -> None:
             progress.console.print(line, markup=False, highlight=False)
             if match := _PERCENT.search(line):
                 progress.update(task, completed=float(match.group(1)))
+            elif rounds and (match := _ROUND.search(line)):
+                progress.update(task, completed=100 * (int(match.group(1)) + 1) / rounds)
 
 
 def say(sentence: str) -> None:

@@ -161,8 +161,7 @@ class SageMakerBackend:
 
     def _channel(self, given: Input, plan: Plan, output: str) -> dict[str, Any]:
         """The channel's member of InputDataConfig, its data uploaded."""
-        count = plan.resources.instance_count
-        shards = count if plan.spec.capabilities.hosts and given.channel == "train" else 1
+        shards = plan.shards(given)
         base = (self._prefix or f"{output.rstrip('/')}/{plan.name}/input").rstrip("/")
         place = f"{base}/{plan.spec.class_name}-{plan.name}/{given.channel}"
         address, kind = self._source(given, place, shards=shards)
@@ -171,7 +170,10 @@ class SageMakerBackend:
         )
         source = {"S3DataType": kind, "S3Uri": address, "S3DataDistributionType": sharded}
         channel: dict[str, Any] = {"ChannelName": given.channel, "DataSource": {"S3DataSource": source}}
-        if given.content_type is not None and given.records is None:
+        declared = plan.spec.channel(given.channel)
+        # Rows from memory come without a type, as the classic record set does, where the algorithm expects theirs.
+        expected = given.records is not None and declared is not None and given.content_type == declared.default_type
+        if given.content_type is not None and not expected:
             channel["ContentType"] = given.content_type
         if given.mode != "File":
             channel["InputMode"] = given.mode

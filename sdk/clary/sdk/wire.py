@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -50,10 +51,19 @@ def bodies(data: Any, content_type: str | None, spec: AlgorithmSpec, limit: int)
     elif isinstance(data, (list, tuple)) and data and all(isinstance(each, (dict, str)) for each in data):
         yield from _instances(data, content_type or media.JSON)
     else:
-        kind = content_type or _first(spec, *_FAST)
-        records = as_records(data, name="the data", one_row=True)
-        rows = Records(records.features)
-        yield from ((body, kind) for body in _cut(rows, MediaType.parse(kind), int(limit * _SHARE_OF_LIMIT)))
+        records = as_records(data, name="the data", one_row=True, missing=spec.capabilities.missing)
+        yield from row_bodies(records, content_type, spec, limit)
+
+
+def row_bodies(
+    records: Records, content_type: str | None, spec: AlgorithmSpec, limit: int, *, most: int | None = None
+) -> Iterator[tuple[bytes, str]]:
+    """``bodies`` for rows that are records already, without their labels and at most so many rows in each."""
+    kind = content_type or _first(spec, *_FAST)
+    parsed = MediaType.parse(kind)
+    parsed = replace(parsed, name=spec.payloads.aliases.get(parsed.name, parsed.name))
+    rows = Records(records.features)
+    yield from ((body, kind) for body in _cut(rows, parsed, int(limit * _SHARE_OF_LIMIT), most))
 
 
 def read(body: bytes, content_type: str, wanted: str | None, spec: AlgorithmSpec) -> Any:
@@ -112,11 +122,11 @@ def _instances(data: Sequence[Any], kind: str) -> Iterator[tuple[bytes, str]]:
         yield _dumps({"instances": list(data)}), kind
 
 
-def _cut(records: Records, kind: MediaType, limit: int) -> Iterator[bytes]:
+def _cut(records: Records, kind: MediaType, limit: int, most: int | None) -> Iterator[bytes]:
     """Bodies of about equal numbers of rows; a part that turns out too long is halved until it fits."""
     features: Any = records.features
     cells = 2 + int(features.nnz) // max(1, len(records)) if records.sparse else records.width
-    at_once = max(1, limit // (64 + 16 * cells))
+    at_once = max(1, min(limit // (64 + 16 * cells), most or len(records)))
     for start in range(0, len(records), at_once):
         yield from _halved(records.rows(start, min(start + at_once, len(records))), kind, limit)
 
@@ -134,6 +144,9 @@ def _halved(records: Records, kind: MediaType, limit: int) -> Iterator[bytes]:
 def _encode(records: Records, kind: MediaType) -> bytes:
     if kind.name == media.JSON:
         return _dumps({"instances": [{"features": row} for row in records.dense()]})
+    if kind.name == media.LIBSVM:
+        # Rows to score have a label in this format too, which means nothing.
+        records = replace(records, labels=np.zeros((len(records), 1), np.float32))
     stream = io.BytesIO()
     tabular.write(stream, records, kind)
     return stream.getvalue()

@@ -1,0 +1,1 @@
+"""Linear models for classes and numbers, chosen among many candidates that train side by side."""

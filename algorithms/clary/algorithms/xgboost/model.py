@@ -1,0 +1,322 @@
+"""The XGBoost library as a job uses it: its parameters, a booster that can go on later, and hosts that train one.
+
+Chen and Guestrin, "XGBoost: a scalable tree boosting system" (2016). Nothing of the mathematics is here: a model is,
+bit for bit, what ``xgboost.train`` makes of the same parameters and rows, and only what a job set is sent to it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import re
+import socket
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xgboost
+from xgboost import collective
+from xgboost.core import XGBoostError
+from xgboost.tracker import RabitTracker
+
+from clary.algorithms.xgboost.spec import COMPUTED, Hyperparameters
+from clary.toolkit.cluster import Cluster
+from clary.toolkit.errors import UserError
+from clary.toolkit.job import Log
+
+Array = npt.NDArray[Any]
+
+JOIN_WAIT = 300  # seconds for the hosts to find each other
+ROUND_WAIT = 3600  # seconds that one host may be behind the others
+
+# What a job sets and the library does not know.
+_OURS = {
+    "num_round",
+    "csv_weights",
+    "early_stopping_rounds",
+    "eval_metric",
+    "save_model_on_termination",
+    "use_dask_gpu_training",
+    "_kfold",
+    "_num_cv_round",
+    "_tuning_objective_metric",
+    "tree_method",
+    "updater",
+    "monotone_constraints",
+    "interaction_constraints",
+}
+# What the library has dropped, and why that changes nothing.
+_RETIRED = {
+    "deterministic_histogram": "histograms on a GPU are always built deterministically",
+    "dsplit": "several hosts always share the data out by rows",
+    "lambda_bias": "the bias of the linear booster is not penalized any more",
+    "predictor": "predictions are made where the data are",
+    "prob_buffer_row": "there is no such buffer any more",
+    "silent": "",
+    "single_precision_histogram": "histograms have one precision",
+    "sketch_eps": "",
+}
+_RENAMED_UPDATERS = {"distcol": "grow_colmaker", "grow_skmaker": "grow_histmaker"}
+_QUANTILE_UPDATER = "grow_quantile_histmaker"
+_SAMPLING = ("subsample", "colsample_bytree", "colsample_bylevel", "colsample_bynode")
+_MOST_BINS = 1 << 16
+_TINY, _HUGE = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a job's hyperparameters are to the library.
+
+    ``quantile``: training needs only the bins that the values fall into, not the values themselves. ``whole`` is
+    what needs all rows in memory, and on one host. ``sampled``: it draws rows or columns. ``remarks`` are
+    sentences for the log.
+    """
+
+    parameters: Mapping[str, Any]
+    remarks: tuple[str, ...] = ()
+    quantile: bool = True
+    whole: str = ""
+    sampled: bool = False
+
+    @property
+    def cuda(self) -> bool:
+        """Whether the library is to train on a GPU."""
+        return self.parameters.get("device") == "cuda"
+
+
+def settings(hp: Hyperparameters, *, repeatable: bool = False) -> Settings:
+    """The library's parameters; what was set without effect is in ``remarks``.
+
+    ``repeatable`` makes the draws of a round depend on its number alone, so that a job can go on from there.
+    """
+    spelled = hp.spell()
+    parameters: dict[str, Any] = {n: _storable(spelled[n]) for n in sorted(hp.given - _OURS - _RETIRED.keys())}
+    remarks = [f"{name} has no effect: {_RETIRED[name]}" for name in sorted(hp.given) if _RETIRED.get(name)]
+    _add_method(hp, parameters, remarks)
+    if "silent" in hp.given and hp.silent and "verbosity" not in hp.given:
+        parameters["verbosity"] = "0"
+    if signs := hp.sign_list():
+        parameters["monotone_constraints"] = f"({','.join(map(str, signs))})"
+    if groups := hp.interaction_list():
+        parameters["interaction_constraints"] = json.dumps(groups, separators=(",", ":"))
+    parameters.update(_metrics(hp))
+    if repeatable:
+        parameters["seed_per_iteration"] = "1"
+    plain = parameters.get("tree_method", "auto") not in ("auto", "hist") or hp.booster == "gblinear"
+    updaters = parameters.get("updater", _QUANTILE_UPDATER).split(",")
+    return Settings(
+        parameters,
+        tuple(remarks),
+        quantile=not (plain or "device" in parameters or hp.process_type == "update")
+        and updaters[0] == _QUANTILE_UPDATER,
+        whole=_whole(hp, updaters[0]),
+        sampled=any(getattr(hp, name) < 1 for name in _SAMPLING),
+    )
+
+
+def _storable(text: str) -> str:
+    """The number, or the nearest one to it that the library, which keeps float32, does not refuse."""
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    kept = min(max(abs(number), _TINY), _HUGE) if number else 0.0
+    return text if kept == abs(number) else repr(math.copysign(kept, number))
+
+
+def _whole(hp: Hyperparameters, updater: str) -> str:
+    if hp.booster == "gblinear":
+        return "booster gblinear"
+    if updater == "grow_colmaker":
+        return "updater grow_colmaker"
+    return "tree_method exact" if hp.tree_method == "exact" else ""
+
+
+def _add_method(hp: Hyperparameters, parameters: dict[str, Any], remarks: list[str]) -> None:
+    """How trees are grown, and where."""
+    if "tree_method" in hp.given:
+        parameters["tree_method"] = "hist" if hp.tree_method == "gpu_hist" else hp.tree_method
+    if hp.tree_method == "gpu_hist" or hp.use_dask_gpu_training:
+        parameters["device"] = "cuda"
+    if hp.updaters:
+        named = [_RENAMED_UPDATERS.get(each, each) for each in hp.updaters]
+        parameters["updater"] = ",".join(named)
+        remarks += [
+            f"updater {o} has left the library; {n} takes its place"
+            for o, n in _RENAMED_UPDATERS.items()
+            if o in hp.updaters
+        ]
+    if "sketch_eps" in hp.given:
+        if hp.tree_method == "approx" and "max_bin" not in hp.given:
+            parameters["max_bin"] = str(min(_MOST_BINS, math.ceil(1 / hp.sketch_eps)))
+            remarks.append(
+                f"sketch_eps {hp.sketch_eps} is max_bin {parameters['max_bin']} to this version of the library"
+            )
+        else:
+            remarks.append("sketch_eps has no effect: it is for tree_method approx where max_bin is not set")
+    if hp.tree_method == "exact" and hp.grow_policy == "lossguide":
+        remarks.append("grow_policy lossguide has no effect: tree_method exact grows trees level by level")
+
+
+def _metrics(hp: Hyperparameters) -> dict[str, Any]:
+    """The metrics that the library computes; none is reported that was not asked for, if any was."""
+    wanted = [name for name in hp.metrics if name not in COMPUTED]
+    if not hp.metrics:
+        return {}
+    if not wanted:
+        return {"disable_default_eval_metric": "1"}
+    tweedie = f"tweedie-nloglik@{hp.tweedie_variance_power}"
+    return {"eval_metric": [tweedie if name == "tweedie-nloglik" else name for name in wanted]}
+
+
+class Boosting:
+    """A booster that grows by rounds; what it was saved as goes on as if it had never stopped.
+
+    ``first`` is the number of rounds in an earlier model that it began with.
+    """
+
+    def __init__(self, chosen: Settings, matrices: Sequence[xgboost.DMatrix], start: bytes | None = None) -> None:
+        parameters = dict(chosen.parameters)
+        self._booster = xgboost.Booster(parameters, list(matrices), None if start is None else bytearray(start))
+        # The library draws the seed of its column sampler once in a booster's life; a new sampler in each round
+        # has what a resumed job has. Needed up to version 3.2.
+        self._renewed = chosen.sampled and "seed_per_iteration" in parameters
+        self._linear = parameters.get("booster") == "gblinear"
+
+    @property
+    def rounds(self) -> int:
+        """Number of rounds that the model holds."""
+        return int(self._booster.num_boosted_rounds())
+
+    def update(self, train: xgboost.DMatrix, number: int) -> None:
+        """One more round."""
+        if self._renewed and self.rounds:
+            self._booster.load_config(self._booster.save_config())
+        self._booster.update(train, number)
+
+    def scores(self, sets: Sequence[tuple[xgboost.DMatrix, str]], number: int) -> dict[str, dict[str, float]]:
+        """The library's metrics of each set by name, over all hosts."""
+        found: dict[str, dict[str, float]] = {name: {} for _, name in sets}
+        for part in str(self._booster.eval_set(list(sets), number)).split("\t")[1:]:
+            where, _, value = part.rpartition(":")
+            name, _, metric = where.partition("-")
+            # The number behind it is a hyperparameter, and the declared name has none.
+            metric = "tweedie-nloglik" if metric.startswith("tweedie-nloglik@") else metric
+            found[name][metric] = float(value)
+        return found
+
+    def predict(self, matrix: xgboost.DMatrix) -> Array:
+        """The predictions of the rows, transformed as the objective has it."""
+        predicted: Array = self._booster.predict(matrix, validate_features=False)
+        return predicted
+
+    def saved(self, rounds: int | None = None) -> bytes:
+        """The model as the library's own file, or its first rounds alone, which a linear model does not have."""
+        whole = rounds is None or self._linear or rounds >= self.rounds
+        booster = self._booster if whole else self._booster[:rounds]
+        return bytes(booster.save_raw("ubj"))
+
+
+def loaded(content: bytes, source: str) -> xgboost.Booster:
+    """The model that the library's own file holds; UserError if it is none, a pickle above all."""
+    if content[:1] != b"{":
+        raise UserError(
+            f"{source} is not a model file of the XGBoost library (JSON or UBJSON); "
+            "old containers left a Python pickle: load that where it was made, and write it with Booster.save_model"
+        )
+    try:
+        return xgboost.Booster(model_file=bytearray(content))
+    except (XGBoostError, ValueError) as error:
+        raise UserError(f"{source} cannot be loaded by the XGBoost library: {_first_line(error)}") from error
+
+
+def held_out(content: bytes, matrix: xgboost.DMatrix, threads: int | None, *, margins: bool) -> Array:
+    """What a saved model predicts for the rows, before the link function with ``margins``."""
+    booster = xgboost.Booster({} if threads is None else {"nthread": threads}, model_file=bytearray(content))
+    predicted: Array = booster.predict(matrix, output_margin=margins, validate_features=False)
+    return predicted
+
+
+@contextlib.contextmanager
+def together(cluster: Cluster) -> Iterator[None]:
+    """The library on all hosts as one, while the block runs; the same calls must be made on each.
+
+    Where the hosts lose each other, the error of ``cluster`` is raised, which names the one that left.
+    """
+    if cluster.size == 1:
+        yield
+        return
+    tracker = _tracker(cluster) if cluster.leads else None
+    mine = tracker.worker_args() if tracker else {}
+    told = json.loads(cluster.broadcast(np.frombuffer(json.dumps(mine).encode(), np.uint8)).tobytes())
+    collective.init(**told, dmlc_task_id=f"{cluster.rank:08d}", dmlc_timeout=ROUND_WAIT, dmlc_retry=3)
+    try:
+        yield
+    except BaseException as error:
+        # First leave the ring, so that no other host waits in it for this one; then learn why it broke.
+        with contextlib.suppress(XGBoostError):
+            collective.finalize()
+        with contextlib.suppress(XGBoostError):
+            if tracker:
+                tracker.free()
+        if isinstance(error, XGBoostError) and _of_network(error):
+            cluster.sum(np.zeros(1))
+        raise
+    collective.finalize()
+    if tracker:
+        tracker.wait_for(JOIN_WAIT)
+
+
+def _tracker(cluster: Cluster) -> RabitTracker:
+    address = socket.gethostbyname(cluster.address[0])
+    tracker = RabitTracker(n_workers=cluster.size, host_ip=address, sortby="task", timeout=JOIN_WAIT)
+    tracker.start()
+    return tracker
+
+
+def _of_network(error: Exception) -> bool:
+    return re.search(r"allreduce|allgather|broadcast|socket|collective/|coll_c_api|comm\.cc", str(error)) is not None
+
+
+@contextlib.contextmanager
+def messages(log: Log) -> Iterator[None]:
+    """The library's warnings, as sentences of the log, each once."""
+    seen: set[str] = set()
+
+    def shown(message: Warning | str, *_: Any, **__: Any) -> None:
+        text = re.sub(r"\s+", " ", re.sub(r"^\[[\d:]+\] WARNING: \S+", "", str(message))).strip()
+        if unused := re.match(r"Parameters: \{ (.*) \} are not used", text):
+            text = f"without effect in this job: {unused[1].replace(chr(34), '')}"
+        if text not in seen:
+            seen.add(text)
+            log.say(f"XGBoost: {text}")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = shown
+        yield
+
+
+def _first_line(error: Exception) -> str:
+    return re.sub(r"^\[[\d:]+\] \S+ (Check failed: )?", "", str(error).strip()).partition("\n")[0]
+
+
+# What the library finds wrong with rows, where it was not seen before; and what to tell instead.
+_DATA_ERRORS = {
+    r"[Rr]elevance degre": "labels of a ranking must be whole numbers from 0 to 31",
+    r"map can only be used with binary labels": "metric map needs labels 0 and 1",
+    r"label must be": "a label is outside of what the objective takes",
+    r"Number of columns does not match|feature_names mismatch": "the rows have another width than the model",
+}
+
+
+def translated(error: Exception) -> Exception:
+    """The error itself, or a UserError with a plain sentence where the rows are at fault."""
+    for pattern, sentence in _DATA_ERRORS.items():
+        if re.search(pattern, str(error)):
+            return UserError(f"{sentence} (the XGBoost library says: {_first_line(error)})")
+    return error
