@@ -20,6 +20,8 @@ from scipy.sparse import csr_matrix, vstack
 from clary.datasets import public
 from clary.toolkit.errors import UserError
 
+LARGEST = "fashion-mnist"
+
 Task = Literal["regressor", "binary_classifier", "multiclass_classifier"]
 Labels = npt.NDArray[np.float32]
 Features = Any  # a float32 array (N, D), or a CSR matrix
@@ -180,9 +182,6 @@ TABLES: Mapping[str, Callable[[Path], tuple[Task, Part, Part]]] = {
     "diabetes": _diabetes,
     "fashion-mnist": _fashion,
 }
-
-
-LARGEST = "fashion-mnist"
 
 
 def _found(folder: Path, name: str) -> Path:

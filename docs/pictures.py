@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import matplotlib
 
@@ -17,8 +18,20 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
+from clary.algorithms.linear_learner import search
+from clary.algorithms.linear_learner import train as linear_training
+from clary.algorithms.linear_learner.evaluate import Criterion, steady
+from clary.algorithms.linear_learner.serve import Predictor
+from clary.algorithms.linear_learner.spec import SPEC as LINEAR
 from clary.datasets import samples
 from clary.sdk import KMeans, LinearLearner, XGBoost
+from clary.toolkit.channels import ChannelInput
+from clary.toolkit.checkpoint import Checkpoints
+from clary.toolkit.cluster import Cluster
+from clary.toolkit.job import Job, Log
+from clary.toolkit.media import RECORDIO_PROTOBUF, MediaType
+from clary.toolkit.records import Records
+from clary.toolkit.spool import Spool
 
 IMAGES = Path(__file__).parent / "images"
 EPOCHS = (1, 2, 3, 5, 10)
@@ -37,6 +50,8 @@ def main() -> None:
     draw_explanations()
     draw_early_stopping()
     draw_patients_explained()
+    draw_candidates_and_threshold(samples.digits())
+    draw_pixels_explained(samples.digits())
 
 
 def draw_explanations() -> None:
@@ -173,6 +188,126 @@ def draw_patients_explained() -> None:
     rows = patients()[1].drop(columns="progression")
     with job.deploy(workers=1) as predictor:
         save(predictor.explain(rows).plot(), "xgboost-diabetes-explanation.png")
+
+
+def draw_candidates_and_threshold(digits: Records) -> None:
+    """Left the loss of every candidate by epochs, right what a threshold makes of the scores."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.6))
+    draw_candidates(left, digits)
+    draw_threshold(right, digits)
+    save(figure, "linear-learner-training.png")
+
+
+def draw_candidates(axes: Any, digits: Records) -> None:
+    """Candidates for all ten digits: the one that is kept, the one with the given settings, and the others."""
+    job = Watched({"predictor_type": "multiclass_classifier", "num_classes": "10"}, parts(digits))
+    losses, winner = np.array(job.losses), job.winner
+    epochs = np.arange(1, len(losses) + 1)
+    others = [number for number in range(losses.shape[1]) if number not in (0, winner.number)]
+    axes.plot(epochs, losses[:, others], color="#c4c4c4", linewidth=1)
+    axes.plot(epochs, losses[:, 0], color=COLORS[1], linewidth=2.5, label="the first, with the job's settings")
+    axes.plot(epochs, losses[:, winner.number], color=COLORS[0], linewidth=2.5, label="the one that is kept")
+    axes.plot(winner.epoch + 1, winner.loss, "o", color=COLORS[0], markersize=10)
+    axes.set_yscale("log")
+    axes.set_yticks([0.1, 0.2, 0.5, 1, 2], ["0.1", "0.2", "0.5", "1", "2"])
+    axes.minorticks_off()
+    axes.set_xticks(epochs[::2])
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("loss of the validation rows")
+    axes.legend(frameon=False, loc="upper right")
+
+
+def draw_threshold(axes: Any, digits: Records) -> None:
+    """Whether a digit is an 8: accuracy, precision and recall, and the threshold that each criterion picks."""
+    rows = parts(Records(digits.features, (digits.labels == 8).astype(np.float32)))
+    job = Watched({"predictor_type": "binary_classifier"}, rows)
+    scores = Predictor.load(job.artifact, "cpu").predict(rows["validation"])["score"]
+    labels = rows["validation"].labels[:, 0] > 0
+    cuts = np.linspace(0.005, 0.995, 397)
+    said = scores >= cuts[:, None]
+    curves = {
+        "accuracy": (said == labels).mean(axis=1),
+        "precision": (said & labels).sum(axis=1) / said.sum(axis=1),
+        "recall": (said & labels).sum(axis=1) / labels.sum(),
+    }
+    # Each name beside its curve: above the first, behind where the second has risen and the third has fallen.
+    named = (255, int((curves["precision"] > 0.6).argmax()), int((curves["recall"] < 0.7).argmax()))
+    for (name, curve), at, color in zip(curves.items(), named, ("#444444", *COLORS[:2]), strict=True):
+        axes.plot(cuts, curve, color=color, linewidth=2.2)
+        apart = (0, 6) if name == "accuracy" else (8, -8 if name == "precision" else 4)
+        axes.annotate(name, (cuts[at], curve[at]), apart, textcoords="offset points", color=color)
+    criteria = {
+        "recall ≥ 0.95": Criterion("precision_at_target_recall", target_recall=0.95),
+        "accuracy": Criterion("accuracy"),
+        "precision ≥ 0.95": Criterion("recall_at_target_precision", target_precision=0.95),
+    }
+    for name, criterion in criteria.items():
+        place = steady(scores, labels, criterion, np.random.default_rng(0)).threshold
+        axes.axvline(place, color="#888888", linewidth=1.2, linestyle=(0, (4, 3)), zorder=0)
+        axes.annotate(f"{name}\n{place:.2f}", (place, 1.035), ha="center", fontsize=11, annotation_clip=False)
+    axes.set_ylim(0.4, 1.02)
+    axes.set_xlabel("decision threshold")
+    axes.set_ylabel("share of the validation rows")
+
+
+def draw_pixels_explained(digits: Records) -> None:
+    """Five digits, and below each what its pixels add to the score of being an 8."""
+    pixels, names = digits.dense(), digits.labels[:, 0].astype(int)
+    eight = (names == 8).astype(np.float32)
+    shown = [int(np.flatnonzero(names == name)[number]) for name, number in ((8, 0), (8, 1), (3, 0), (1, 3), (9, 0))]
+    job = LinearLearner(predictor_type="binary_classifier").fit(train=(pixels, eight), logs=False)
+    with job.deploy(workers=1) as predictor:
+        explained = predictor.explain(pixels[shown])
+    most = np.abs(explained.contributions).max()
+    figure, places = plt.subplots(2, len(shown), figsize=(11, 4.4), layout="constrained")
+    for number, (above, below) in enumerate(places.T):
+        above.imshow(pixels[shown[number]].reshape(8, 8), cmap="gray_r")
+        shares = explained.contributions[number].reshape(8, 8)
+        drawn = below.imshow(shares, cmap="RdBu", vmin=-most, vmax=most)
+        below.set_title(f"score {explained.scores[number]:.3f}", fontsize=11, color="#555555")
+        for place in (above, below):
+            place.set_axis_off()
+    scale = figure.colorbar(drawn, ax=places[1], shrink=0.9, ticks=[-most, 0, most])
+    scale.ax.set_yticklabels(["against an 8", "", "for an 8"], fontsize=11)
+    scale.outline.set_visible(False)
+    save(figure, "linear-learner-pixels.png")
+
+
+def parts(whole: Records) -> dict[str, Records]:
+    """Seven tenths of the rows to learn from, and three to validate with."""
+    order, cut = np.random.default_rng(0).permutation(len(whole)), int(0.7 * len(whole))
+    return {"train": whole.take(order[:cut]), "validation": whole.take(order[cut:])}
+
+
+class Watched:
+    """A job of the linear learner in this process, without early stopping, that notes every candidate's losses."""
+
+    def __init__(self, given: dict[str, str], rows: dict[str, Records]) -> None:
+        self.losses: list[Any] = []
+        watched = self
+
+        class Contest(search.Contest):
+            def enter(self, epoch: int, value_M: Any, loss_M: Any, *more: Any) -> None:
+                watched.losses.append(loss_M)
+                super().enter(epoch, value_M, loss_M, *more)
+                watched.winner = self.winner
+
+        job: Job[Any] = Job(
+            LINEAR.parse({**given, "early_stopping_patience": "1000"}),
+            {name: channel(name, part) for name, part in rows.items()},
+            Cluster(),
+            Log(LINEAR, "algo-1", lambda _: None),
+            Checkpoints(None, {}),
+        )
+        with mock.patch.object(linear_training, "Contest", Contest):
+            self.artifact = linear_training.train(job)
+
+
+def channel(name: str, rows: Records) -> ChannelInput:
+    """A channel that holds these rows."""
+    kept = Spool()
+    kept.add(rows)
+    return ChannelInput(name, Path(name), MediaType(RECORDIO_PROTOBUF), kept=kept)
 
 
 def save(figure: Any, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,13 @@ def rows(path: Path, content_type: str) -> Records:
     """Every row of the file."""
     with path.open("rb") as stream:
         return Records.join(list(tabular.read(stream, MediaType.parse(content_type), source=path.name)))
+
+
+@pytest.mark.parametrize(("name", "load"), [("breast-cancer", samples.breast_cancer), ("diabetes", samples.diabetes)])
+def test_the_other_samples_keep_their_labels(name: str, load: Callable[[], Records], tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    assert run(["data", "sample", name, str(path), "--labels"]) == 0
+    np.testing.assert_array_equal(rows(path, "text/csv;label_size=1").labels, load().labels)
 
 
 def test_the_sample_is_the_packaged_data_without_its_labels(digits: Path) -> None:

@@ -29,6 +29,7 @@ OPTIONAL_FILES = {
     "devices.py",
     "evaluate.py",
     "layers.py",
+    "library.py",
     "loss.py",
     "managed.py",
     "search.py",

@@ -15,6 +15,8 @@ from clary.toolkit.artifact import write_whole
 from clary.toolkit.errors import PlatformError, UserError
 
 Arrays = Mapping[str, npt.NDArray[Any]]
+SHORTEST_PAUSE = 1.0  # seconds
+COSTS = 20  # times as long as a save took, until the next one
 
 
 @dataclass(frozen=True)
@@ -29,14 +31,16 @@ class Checkpoints:
     """The checkpoint folder of one host; without a folder, nothing is kept and nothing is due.
 
     ``identity`` (algorithm and hyperparameters) is stored with each checkpoint, so that a job never goes on
-    from another job's progress.
+    from another job's progress. One is due when saving takes a twentieth of the time or less: a second after the
+    last one where they are small, and ``every`` seconds at the latest.
     """
 
     def __init__(
         self, folder: Path | None, identity: Mapping[str, str], *, rank: int = 0, every: float = 30.0
     ) -> None:
         self._path = folder / f"checkpoint-{rank}.safetensors" if folder else None
-        self._identity, self._every, self._last = dict(identity), every, time.monotonic()
+        self._identity, self._every = dict(identity), every
+        self._pause, self._last = min(every, SHORTEST_PAUSE), time.monotonic()
 
     @property
     def kept(self) -> bool:
@@ -46,7 +50,7 @@ class Checkpoints:
     @property
     def due(self) -> bool:
         """Whether enough time has passed since the last one that another is worth its cost."""
-        return self.kept and time.monotonic() - self._last >= self._every
+        return self.kept and time.monotonic() - self._last >= self._pause
 
     def save(self, arrays: Arrays, state: Mapping[str, Any]) -> None:
         """Replace the checkpoint; PlatformError if the folder cannot be written."""
@@ -54,6 +58,7 @@ class Checkpoints:
             return
         from safetensors.numpy import save
 
+        began = time.monotonic()
         note = {"identity": json.dumps(self._identity), "state": json.dumps(dict(state))}
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -63,6 +68,7 @@ class Checkpoints:
         except OSError as error:
             raise PlatformError(f"the checkpoint {self._path} cannot be written: {error}") from error
         self._last = time.monotonic()
+        self._pause = min(self._every, max(SHORTEST_PAUSE, COSTS * (self._last - began)))
 
     def load(self) -> Checkpoint | None:
         """The last checkpoint, or None; UserError if it is damaged or belongs to a job with other settings."""

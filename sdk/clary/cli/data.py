@@ -25,12 +25,16 @@ def data() -> None:
 
 @with_verbosity
 @data.command()
-@click.argument("name", type=click.Choice(["digits"]))
+@click.argument("name", type=click.Choice(["breast-cancer", "diabetes", "digits"]))
 @click.argument("output", type=click.Path(path_type=Path))
 @click.option("--labels", is_flag=True, help="Keep the label; in CSV it is the first column.")
 @click.option("--content-type", help="Media type to write, where the file's name does not tell it.")
 def sample(name: str, output: Path, labels: bool, content_type: str | None) -> None:
     """Write a real data set that comes with the package.
+
+    breast-cancer: 569 tumors by 30 measures; the label is 1 for benign.
+
+    diabetes: 442 patients by 10 measures; the label is the progression in a year.
 
     digits: 1,797 handwritten digits of 8 by 8 pixels, from 0 to 16; the label is the digit.
     """
@@ -83,7 +87,11 @@ def _joined(blocks: Iterable[Records]) -> list[Records]:
 def _samples() -> dict[str, Callable[[], Records]]:
     from clary.datasets import samples
 
-    return {"digits": samples.digits}
+    return {
+        "breast-cancer": samples.breast_cancer,
+        "diabetes": samples.diabetes,
+        "digits": samples.digits,
+    }
 
 
 def _unlabeled(records: Records) -> Records:

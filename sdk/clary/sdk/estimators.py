@@ -10,7 +10,7 @@ from clary.sdk.estimator import Options, TypedEstimator
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-__all__ = ["KMeans", "LinearLearner"]
+__all__ = ["KMeans", "LinearLearner", "XGBoost"]
 
 
 class KMeans(TypedEstimator):
@@ -287,5 +287,254 @@ class LinearLearner(TypedEstimator):
             "use_bias": use_bias,
             "use_lr_scheduler": use_lr_scheduler,
             "wd": wd,
+        }
+        super().__init__(role, instance_count, instance_type, given, options)
+
+
+class XGBoost(TypedEstimator):
+    """Gradient boosted trees for regression, classification, ranking, counts and survival times.
+
+    Rows in memory, files and addresses train it by ``fit``; the other keywords are those of ``Estimator``.
+
+    num_round: Number of boosting rounds. An integer at least 1.
+    num_class: Number of classes, for the two multi: objectives. An integer at least 2. Required when objective is
+        multi:softmax or multi:softprob.
+    alpha: L1 penalty on leaf weights. reg_alpha is another name of it. A number at least 0. Default: 0.
+    base_score: Starting prediction of every row; where it is not set, the library fits it to the labels. A number
+        at least 0. Default: 0.5.
+    booster: Trees, a linear model, or trees with dropout. One of 'gbtree', 'gblinear', 'dart'. Default: gbtree.
+    colsample_bylevel: Share of columns drawn per depth level. A number above 0 and at most 1. Default: 1.
+    colsample_bynode: Share of columns drawn per split. A number above 0 and at most 1. Default: 1.
+    colsample_bytree: Share of columns drawn per tree. A number above 0 and at most 1. Default: 1.
+    csv_weights: With 1, the second CSV column, behind the label, is the row's weight. An integer at least 0 and
+        at most 1. Default: 0.
+    deterministic_histogram: Without effect: the library always builds its GPU histograms deterministically. True
+        or False. Default: True.
+    early_stopping_rounds: Stop when the validation metric has not improved for this many rounds, and keep the
+        best round's model; needs a validation channel and eval_metric, whose last entry counts. Not set: off. An
+        integer at least 1.
+    eta: Shrinkage of each new tree. learning_rate is another name of it. A number at least 0 and at most 1.
+        Default: 0.3.
+    eval_metric: Metrics to report, with commas between them; not set: the library's choice for the objective. A
+        list with commas of one or more of 'accuracy', 'auc', 'aucpr', 'balanced_accuracy', 'f1', 'f1_binary',
+        'f1_macro', 'map', 'ndcg', 'precision', 'precision_macro', 'precision_micro', 'r2', 'recall',
+        'recall_macro', 'recall_micro', 'aft-nloglik', 'cox-nloglik', 'error', 'gamma-deviance', 'gamma-nloglik',
+        'interval-regression-accuracy', 'logloss', 'mae', 'mape', 'merror', 'mlogloss', 'mphe', 'mse', 'poisson-
+        nloglik', 'rmse', 'rmsle', 'tweedie-nloglik', each at most once (error, ndcg, map may have a number behind
+        them, as in error@0.3).
+    gamma: Loss reduction that a split must reach. min_split_loss is another name of it. A number at least 0.
+        Default: 0.
+    grow_policy: Split nodes level by level or by largest gain; tree_method exact always goes by level. One of
+        'depthwise', 'lossguide'. Default: depthwise.
+    interaction_constraints: Feature numbers that may appear together on a path, such as [[0,1],[2,3,4]]. A list
+        of lists of feature numbers from 0, such as [[0,1],[2,3,4]].
+    lambda_: L2 penalty on leaf weights. reg_lambda is another name of it. A number at least 0. Default: 1.
+    lambda_bias: Without effect: the library no longer penalizes the bias of the linear booster. A number at least
+        0 and at most 1. Default: 0.
+    max_bin: Number of histogram bins per feature; the library needs at least 2. An integer at least 0. Default:
+        256.
+    max_delta_step: Cap on the weight change of a leaf; 0 means none. A number at least 0. Default: 0.
+    max_depth: Depth limit of a tree; 0 means none, which tree_method exact cannot do. An integer at least 0.
+        Default: 6.
+    max_leaves: Limit on the leaves of a tree; 0 means none. An integer at least 0. Default: 0.
+    min_child_weight: Smallest sum of hessians that a child may have. A number at least 0. Default: 1.
+    monotone_constraints: For each feature, whether the prediction may only fall (-1) or rise (1) with it; 0 means
+        no constraint. A list of -1, 0 and 1, one for each feature, such as (0,1,-1). Default: (0, 0).
+    normalize_type: Dart: how new trees are weighted against dropped ones. One of 'tree', 'forest'. Default: tree.
+    nthread: Number of threads; not set: all. An integer at least 1.
+    objective: The learning task. One of 'reg:squarederror', 'reg:linear', 'reg:squaredlogerror', 'reg:logistic',
+        'reg:pseudohubererror', 'reg:absoluteerror', 'reg:gamma', 'reg:tweedie', 'binary:logistic',
+        'binary:logitraw', 'binary:hinge', 'count:poisson', 'multi:softmax', 'multi:softprob', 'rank:pairwise',
+        'rank:ndcg', 'rank:map', 'survival:cox', 'survival:aft', 'aft_loss_distribution'. Default:
+        reg:squarederror.
+    one_drop: Dart: with 1, each dropout drops at least one tree. An integer at least 0 and at most 1. Default: 0.
+    process_type: Grow new trees, or update those of an earlier model, given in the channel model. One of
+        'default', 'update'. Default: default.
+    rate_drop: Dart: share of trees dropped per round. A number at least 0 and at most 1. Default: 0.0.
+    refresh_leaf: Updater refresh: with 1, it also rewrites leaf values, with 0 statistics alone. An integer at
+        least 0 and at most 1. Default: 1.
+    sample_type: Dart: how dropped trees are drawn. One of 'uniform', 'weighted'. Default: uniform.
+    scale_pos_weight: Weight of positive rows, often the number of negatives divided by that of positives. A
+        number above 0. Default: 1.
+    seed: Random seed. An integer above -2147483648 and below 2147483647. Default: 0.
+    single_precision_histogram: Without effect: the library has one precision of histograms, the double one. True
+        or False. Default: False.
+    sketch_eps: Accuracy of tree_method approx: it then has 1/sketch_eps bins, unless max_bin is set. Without
+        effect elsewhere. A number above 0 and below 1. Default: 0.03.
+    skip_drop: Dart: chance that a round drops no tree. A number at least 0 and at most 1. Default: 0.0.
+    subsample: Share of rows drawn per round. A number above 0 and at most 1. Default: 1.
+    tree_method: How splits are found; 'auto' is hist, and gpu_hist is hist on a GPU. One of 'exact', 'approx',
+        'hist', 'gpu_hist' or 'auto'. Default: auto.
+    tweedie_variance_power: Variance power of the Tweedie objective. A number above 1 and below 2. Default: 1.5.
+    updater: Parts that grow or change trees, with commas between them; not set: what tree_method takes. A list
+        with commas of one or more of 'grow_colmaker', 'distcol', 'grow_histmaker', 'grow_skmaker', 'sync',
+        'refresh', 'prune', 'shotgun', 'coord_descent', 'grow_quantile_histmaker', each at most once. Default:
+        grow_colmaker,prune.
+    verbosity: Messages of the library: 0 none, 1 warnings, 2 information, 3 debugging. An integer at least 0 and
+        at most 3. Default: 1.
+    aft_loss_distribution: Noise distribution of survival:aft; not set: normal. One of 'normal', 'logistic',
+        'extreme'.
+    aft_loss_distribution_scale: Scale of that distribution; not set: 1. A number at least 0.
+    dsplit: Without effect: the library shares data out by rows on several hosts. One of 'row', 'col'.
+    num_parallel_tree: Trees grown per round, as in a random forest; not set: 1. An integer at least 1.
+    predictor: Without effect: the library predicts where the data are. One of 'cpu_predictor', 'gpu_predictor' or
+        'auto'.
+    prob_buffer_row: Without effect: the library has no such buffer any more. An integer above 1.
+    sampling_method: How subsample draws rows, evenly or by their gradients; not set: uniform. One of 'uniform',
+        'gradient_based'.
+    save_model_on_termination: Write the model after every round, so that a job that is killed leaves the last
+        one. True or False. Default: False.
+    use_dask_gpu_training: Train on the GPUs of all hosts; needs tree_method gpu_hist or hist, and CSV or Parquet
+        files. True or False. Default: False.
+    silent: With 1, verbosity is 0 unless it is set. An integer at least 0 and at most 1. Default: 0.
+    learning_rate: Another name of eta.
+    min_split_loss: Another name of gamma.
+    reg_lambda: Another name of lambda_.
+    reg_alpha: Another name of alpha.
+    """
+
+    algorithm: ClassVar[str] = "xgboost"
+
+    def __init__(
+        self,
+        role: str | None = None,
+        instance_count: int = 1,
+        instance_type: str | None = None,
+        num_round: int | None = None,
+        *,
+        num_class: int | None = None,
+        alpha: float | None = None,
+        base_score: float | None = None,
+        booster: Literal["gbtree", "gblinear", "dart"] | None = None,
+        colsample_bylevel: float | None = None,
+        colsample_bynode: float | None = None,
+        colsample_bytree: float | None = None,
+        csv_weights: int | None = None,
+        deterministic_histogram: bool | None = None,
+        early_stopping_rounds: int | None = None,
+        eta: float | None = None,
+        eval_metric: Sequence[str] | None = None,
+        gamma: float | None = None,
+        grow_policy: Literal["depthwise", "lossguide"] | None = None,
+        interaction_constraints: str | None = None,
+        lambda_: float | None = None,
+        lambda_bias: float | None = None,
+        max_bin: int | None = None,
+        max_delta_step: float | None = None,
+        max_depth: int | None = None,
+        max_leaves: int | None = None,
+        min_child_weight: float | None = None,
+        monotone_constraints: str | None = None,
+        normalize_type: Literal["tree", "forest"] | None = None,
+        nthread: int | None = None,
+        objective: Literal[
+            "reg:squarederror",
+            "reg:linear",
+            "reg:squaredlogerror",
+            "reg:logistic",
+            "reg:pseudohubererror",
+            "reg:absoluteerror",
+            "reg:gamma",
+            "reg:tweedie",
+            "binary:logistic",
+            "binary:logitraw",
+            "binary:hinge",
+            "count:poisson",
+            "multi:softmax",
+            "multi:softprob",
+            "rank:pairwise",
+            "rank:ndcg",
+            "rank:map",
+            "survival:cox",
+            "survival:aft",
+            "aft_loss_distribution",
+        ]
+        | None = None,
+        one_drop: int | None = None,
+        process_type: Literal["default", "update"] | None = None,
+        rate_drop: float | None = None,
+        refresh_leaf: int | None = None,
+        sample_type: Literal["uniform", "weighted"] | None = None,
+        scale_pos_weight: float | None = None,
+        single_precision_histogram: bool | None = None,
+        sketch_eps: float | None = None,
+        skip_drop: float | None = None,
+        subsample: float | None = None,
+        tree_method: Literal["exact", "approx", "hist", "gpu_hist"] | Literal["auto"] | None = None,
+        tweedie_variance_power: float | None = None,
+        updater: Sequence[str] | None = None,
+        verbosity: int | None = None,
+        aft_loss_distribution: Literal["normal", "logistic", "extreme"] | None = None,
+        aft_loss_distribution_scale: float | None = None,
+        dsplit: Literal["row", "col"] | None = None,
+        num_parallel_tree: int | None = None,
+        predictor: Literal["cpu_predictor", "gpu_predictor"] | Literal["auto"] | None = None,
+        prob_buffer_row: int | None = None,
+        sampling_method: Literal["uniform", "gradient_based"] | None = None,
+        save_model_on_termination: bool | None = None,
+        use_dask_gpu_training: bool | None = None,
+        silent: int | None = None,
+        learning_rate: float | None = None,
+        min_split_loss: float | None = None,
+        reg_lambda: float | None = None,
+        reg_alpha: float | None = None,
+        **options: Unpack[Options],
+    ) -> None:
+        given = {
+            "num_round": num_round,
+            "num_class": num_class,
+            "alpha": alpha,
+            "base_score": base_score,
+            "booster": booster,
+            "colsample_bylevel": colsample_bylevel,
+            "colsample_bynode": colsample_bynode,
+            "colsample_bytree": colsample_bytree,
+            "csv_weights": csv_weights,
+            "deterministic_histogram": deterministic_histogram,
+            "early_stopping_rounds": early_stopping_rounds,
+            "eta": eta,
+            "eval_metric": eval_metric,
+            "gamma": gamma,
+            "grow_policy": grow_policy,
+            "interaction_constraints": interaction_constraints,
+            "lambda": lambda_,
+            "lambda_bias": lambda_bias,
+            "max_bin": max_bin,
+            "max_delta_step": max_delta_step,
+            "max_depth": max_depth,
+            "max_leaves": max_leaves,
+            "min_child_weight": min_child_weight,
+            "monotone_constraints": monotone_constraints,
+            "normalize_type": normalize_type,
+            "nthread": nthread,
+            "objective": objective,
+            "one_drop": one_drop,
+            "process_type": process_type,
+            "rate_drop": rate_drop,
+            "refresh_leaf": refresh_leaf,
+            "sample_type": sample_type,
+            "scale_pos_weight": scale_pos_weight,
+            "single_precision_histogram": single_precision_histogram,
+            "sketch_eps": sketch_eps,
+            "skip_drop": skip_drop,
+            "subsample": subsample,
+            "tree_method": tree_method,
+            "tweedie_variance_power": tweedie_variance_power,
+            "updater": updater,
+            "verbosity": verbosity,
+            "aft_loss_distribution": aft_loss_distribution,
+            "aft_loss_distribution_scale": aft_loss_distribution_scale,
+            "dsplit": dsplit,
+            "num_parallel_tree": num_parallel_tree,
+            "predictor": predictor,
+            "prob_buffer_row": prob_buffer_row,
+            "sampling_method": sampling_method,
+            "save_model_on_termination": save_model_on_termination,
+            "use_dask_gpu_training": use_dask_gpu_training,
+            "silent": silent,
+            "learning_rate": learning_rate,
+            "min_split_loss": min_split_loss,
+            "reg_lambda": reg_lambda,
+            "reg_alpha": reg_alpha,
         }
         super().__init__(role, instance_count, instance_type, given, options)

@@ -286,8 +286,12 @@ def test_a_positive_weight_of_n_is_each_positive_row_n_times(times: int, name: s
     again = np.repeat(np.arange(ROWS), np.where(labels > 0, times, 1))
     repeated = candidates(Logistic(), settings(), rule)
     for _ in range(10):
-        found.update(found.gradient(features, features.T, labels, None))
-        repeated.update(repeated.gradient(features[again], features[again].T, labels[again], None))
+        one = found.gradient(features, features.T, labels, None)
+        other = repeated.gradient(features[again], features[again].T, labels[again], None)
+        assert one.loss == pytest.approx(other.loss, rel=1e-4)
+        assert one.total_M == other.total_M == len(again)
+        found.update(one)
+        repeated.update(other)
     np.testing.assert_allclose(found.weights_KD, repeated.weights_KD, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(found.bias_K, repeated.bias_K, rtol=1e-4, atol=1e-5)
 
@@ -400,3 +404,5 @@ def test_what_is_restored_goes_on_bit_by_bit(rule: Optimizer, placed: Callable[[
     train(resumed, rows, wanted, 12)
     for name, array in resumed.state().items():
         np.testing.assert_array_equal(array, whole.state()[name], err_msg=name)
+    for mean, expected in zip(resumed.mean(), whole.mean(), strict=True):
+        np.testing.assert_array_equal(to_numpy(mean), to_numpy(expected))

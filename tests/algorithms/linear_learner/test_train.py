@@ -364,6 +364,18 @@ def test_the_threshold_comes_from_as_many_rows_as_asked() -> None:
     assert few.sum() > 1.5 * whole.sum()
 
 
+def test_early_stopping_looks_at_the_best_candidate() -> None:
+    """With one candidate that is the one whose loss is reported, with more it is one that is better or the same."""
+    for models, better in ((1, False), (8, True)):
+        given = {**NUMBER, "num_models": models, "learning_rate": 0.01}
+        found = learned({"train": numbers(), "validation": numbers(seed=1)}, **given)
+        seen = [float(value) for value in re.findall(r"criteria=mse_objective, value=(\S+)", "\n".join(found.lines))]
+        first = found.values("validation:objective_loss")
+        assert len(seen) == len(first)
+        assert all(best <= own for best, own in zip(seen, first, strict=True))
+        assert (seen != first) == better
+
+
 def test_more_candidates_find_a_better_one() -> None:
     given = {**NUMBER, "learning_rate": 1e-4, "epochs": 3}
     rows = {"train": numbers(), "validation": numbers(seed=1)}

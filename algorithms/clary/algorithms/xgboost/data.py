@@ -18,11 +18,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import xgboost
 
+from clary.algorithms.xgboost.library import xgboost
 from clary.algorithms.xgboost.model import Settings
 from clary.algorithms.xgboost.spec import OF_LABELS, Hyperparameters
 from clary.toolkit import media
+from clary.toolkit.batches import batches
 from clary.toolkit.channels import ChannelInput
 from clary.toolkit.cluster import Cluster
 from clary.toolkit.codecs import gzip_stream
@@ -39,6 +40,8 @@ MODEL_FILE = "xgboost-model"
 _HEAD_BYTES = 1 << 12
 _LIBSVM = re.compile(rb"[-+.\deE]+(:\S+)?([ \t]+qid:\d+)?([ \t]+\d+:|[ \t]*[#\r\n]|[ \t]*$)")
 MOST_RELEVANT = 31
+
+_ROWS_AT_ONCE, _BYTES_AT_ONCE = 65_536, 64 << 20  # handed to the library together
 
 # Bytes that the library was seen to take, at most, while it builds and trains.
 _PER_BINNED_VALUE = 3
@@ -221,7 +224,11 @@ def earlier_model(channel: ChannelInput) -> bytes:
                 found |= {f"{name}: {inside}": file.read() for inside, file in members if file}
         except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
             raise UserError(f"channel {channel.name}: {name} cannot be unpacked: {error}") from error
-    named = {name: content for name, content in found.items() if PurePosixPath(name).name.startswith(MODEL_FILE)}
+    named = {
+        name: content
+        for name, content in found.items()
+        if PurePosixPath(name.rpartition(": ")[2]).name.startswith(MODEL_FILE)
+    }
     named = named or found
     if len(named) != 1:
         raise UserError(
@@ -386,6 +393,8 @@ class _Blocks(xgboost.DataIter):  # type: ignore[misc]
 
     def __init__(self, table: Table, width: int, hp: Hyperparameters, cache: Path | None = None) -> None:
         self._table, self._width, self._hp = table, width, hp
+        # The library merges what it learned of each block into the whole, which small blocks make slow.
+        self._at_once = max(1, min(_ROWS_AT_ONCE, _BYTES_AT_ONCE // (4 * max(1, width))))
         self._blocks = self._begin()
         super().__init__(cache_prefix=str(cache) if cache else None)
 
@@ -403,7 +412,10 @@ class _Blocks(xgboost.DataIter):  # type: ignore[misc]
 
     def _begin(self) -> Iterator[Records]:
         # A host without rows takes part with an empty matrix of the same width.
-        return self._table.blocks(self._width) if self._table.rows else iter([_nothing(self._width)])
+        if not self._table.rows:
+            return iter([_nothing(self._width)])
+        blocks = self._table.blocks(self._width)
+        return blocks if self._table.grouped else batches(blocks, self._at_once)
 
 
 def _meta(block: Records, hp: Hyperparameters) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import xgboost
 
+from clary.algorithms.xgboost.library import xgboost
 from clary.algorithms.xgboost.spec import OF_LABELS, OF_NUMBERS, Hyperparameters, larger_is_better
 from clary.toolkit.cluster import Cluster
 

@@ -59,7 +59,16 @@ EXAMPLE = Example(
     metric="validation:accuracy",
     reach=0.95,
     longer={"num_round": "1000000"},
-    fixed=("objective", "booster", "process_type", "updater", "tree_method", "base_score"),
+    fixed=(
+        "objective",
+        "booster",
+        "process_type",
+        "updater",
+        "tree_method",
+        "base_score",
+        "csv_weights",
+        "use_dask_gpu_training",
+    ),
     variants={
         "ranked classes": _variant(
             "binary:logitraw",

@@ -18,11 +18,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import xgboost
-from xgboost import collective
-from xgboost.core import XGBoostError
-from xgboost.tracker import RabitTracker
 
+from clary.algorithms.xgboost.library import RabitTracker, XGBoostError, collective, xgboost
 from clary.algorithms.xgboost.spec import COMPUTED, Hyperparameters
 from clary.toolkit.cluster import Cluster
 from clary.toolkit.errors import UserError
@@ -64,7 +61,7 @@ _RENAMED_UPDATERS = {"distcol": "grow_colmaker", "grow_skmaker": "grow_histmaker
 _QUANTILE_UPDATER = "grow_quantile_histmaker"
 _SAMPLING = ("subsample", "colsample_bytree", "colsample_bylevel", "colsample_bynode")
 _MOST_BINS = 1 << 16
-_TINY, _HUGE = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
+_TINY, _HUGE = 1.2e-38, 3.4e38  # the ends of what float32 holds in full
 
 
 @dataclass(frozen=True)
@@ -253,8 +250,9 @@ def together(cluster: Cluster) -> Iterator[None]:
     tracker = _tracker(cluster) if cluster.leads else None
     mine = tracker.worker_args() if tracker else {}
     told = json.loads(cluster.broadcast(np.frombuffer(json.dumps(mine).encode(), np.uint8)).tobytes())
-    collective.init(**told, dmlc_task_id=f"{cluster.rank:08d}", dmlc_timeout=ROUND_WAIT, dmlc_retry=3)
+    cluster.sum(np.zeros(1))  # a host that failed before this line is missed here, and not waited for in the ring
     try:
+        collective.init(**told, dmlc_task_id=f"{cluster.rank:08d}", dmlc_timeout=ROUND_WAIT, dmlc_retry=3)
         yield
     except BaseException as error:
         # First leave the ring, so that no other host waits in it for this one; then learn why it broke.

@@ -20,9 +20,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import orjson
-from xgboost import Booster, DMatrix
-from xgboost.core import XGBoostError
 
+from clary.algorithms.xgboost.library import XGBoostError, xgboost
 from clary.algorithms.xgboost.spec import SPEC
 from clary.toolkit import media, tabular
 from clary.toolkit.artifact import MANIFEST, Artifact
@@ -61,7 +60,7 @@ class Model:
     def __init__(self, content: bytes, name: str) -> None:
         _expect_readable(content, name)
         with _told(f"{name} cannot be read as an XGBoost model"):
-            self._booster = _in_order(Booster({"nthread": 1}, model_file=bytearray(content)))
+            self._booster = _in_order(xgboost.Booster({"nthread": 1}, model_file=bytearray(content)))
         learner = json.loads(self._booster.save_config())["learner"]
         self.width = int(self._booster.num_features())
         self.objective: str = learner["objective"]["name"]
@@ -79,12 +78,14 @@ class Model:
             if self._in_place:
                 return np.asarray(self._booster.inplace_predict(features, validate_features=False))
             with self._turn:
-                return np.asarray(self._booster.predict(DMatrix(features, nthread=1), validate_features=False))
+                return np.asarray(
+                    self._booster.predict(xgboost.DMatrix(features, nthread=1), validate_features=False)
+                )
 
     def contributions(self, features: Any) -> Floats:
         """What each feature adds to the margin, and at the end what it begins with: (N, D + 1) or (N, C, D + 1)."""
         with _told("XGBoost cannot explain these rows"), self._turn:
-            rows = DMatrix(features, nthread=1)
+            rows = xgboost.DMatrix(features, nthread=1)
             return np.asarray(self._booster.predict(rows, pred_contribs=True, validate_features=False))
 
 
@@ -316,7 +317,7 @@ def _expect_readable(content: bytes, name: str) -> None:
             raise UserError(f"the model is damaged or incomplete: {error}") from error
 
 
-def _in_order(booster: Booster) -> Booster:
+def _in_order(booster: xgboost.Booster) -> xgboost.Booster:
     """The booster; a linear one from before XGBoost 1.6 with its base score as that version meant it.
 
     Such a model does not say how many rounds it has. The library takes it for one that has none, and its base score
@@ -327,7 +328,7 @@ def _in_order(booster: Booster) -> Booster:
         return booster
     model = json.loads(bytes(booster.save_raw("json")))
     model["learner"]["learner_model_param"]["boost_from_average"] = "0"
-    return Booster({"nthread": 1}, model_file=bytearray(json.dumps(model).encode()))
+    return xgboost.Booster({"nthread": 1}, model_file=bytearray(json.dumps(model).encode()))
 
 
 @contextmanager

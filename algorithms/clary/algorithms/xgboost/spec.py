@@ -373,6 +373,10 @@ class Hyperparameters(HyperparameterSet):
     )
     silent: int = integer(0, at_least=0, at_most=1, doc="With 1, verbosity is 0 unless it is set.")
 
+    def spell(self) -> dict[str, str]:
+        """What the job set, and nothing more: the rest is the library's choice, and not always the default."""
+        return {name: value for name, value in super().spell().items() if name in self.given}
+
     def problems(self) -> Iterator[str]:
         """Sentences about rules that span several hyperparameters."""
         yield from self._objective_problems()

@@ -11,12 +11,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import xgboost
-from xgboost.core import XGBoostError
 
 from clary.algorithms.xgboost import data, evaluate
 from clary.algorithms.xgboost.data import MODEL_FILE, Room, Table
 from clary.algorithms.xgboost.evaluate import Patience, Scores, Scoring, Watched
+from clary.algorithms.xgboost.library import XGBoostError, xgboost
 from clary.algorithms.xgboost.model import (
     Boosting,
     Settings,
