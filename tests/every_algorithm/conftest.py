@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from clary.algorithms import registry
-from clary.toolkit.spec import AlgorithmSpec, Parameter
+from clary.toolkit.parameters import Parameter
+from clary.toolkit.spec import AlgorithmSpec
 from exam import material
 from exam.endpoint import Endpoint
 from exam.exemptions import exemptions

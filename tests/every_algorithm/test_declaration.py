@@ -17,7 +17,8 @@ from hypothesis import find
 from clary.algorithms import registry
 from clary.toolkit import aws_description
 from clary.toolkit.errors import HyperparameterError
-from clary.toolkit.spec import AUTO, AlgorithmSpec, ChoiceParameter, Metric, Parameter
+from clary.toolkit.parameters import AUTO, ChoiceParameter, Parameter
+from clary.toolkit.spec import AlgorithmSpec, Metric
 from exam import legal, service_model
 from exam.room import clean_environment
 

@@ -8,8 +8,9 @@ import pytest
 
 from clary.algorithms import registry
 from clary.toolkit import media, tabular
+from clary.toolkit.parameters import Parameter
 from clary.toolkit.records import Records
-from clary.toolkit.spec import AlgorithmSpec, Parameter
+from clary.toolkit.spec import AlgorithmSpec
 from exam import material
 from exam.room import Room
 

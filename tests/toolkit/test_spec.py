@@ -12,18 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clary.toolkit.errors import HyperparameterError
-from clary.toolkit.spec import (
+from clary.toolkit.parameters import (
     AUTO,
-    AlgorithmSpec,
     Auto,
-    Capabilities,
-    Channel,
-    Field,
     HyperparameterSet,
-    Metric,
-    Option,
     Parameter,
-    Payloads,
     choice,
     flag,
     hyperparameters,
@@ -34,6 +27,7 @@ from clary.toolkit.spec import (
     real,
     text,
 )
+from clary.toolkit.spec import AlgorithmSpec, Capabilities, Channel, Field, Metric, Option, Payloads
 from exam import legal
 
 

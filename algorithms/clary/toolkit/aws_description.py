@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from clary.toolkit.spec import AlgorithmSpec, Channel, Metric, Parameter
+from clary.toolkit.parameters import Parameter
+from clary.toolkit.spec import AlgorithmSpec, Channel, Metric
 
 Description = dict[str, Any]
 

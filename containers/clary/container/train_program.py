@@ -18,7 +18,8 @@ from clary.algorithms import registry
 from clary.container import configuration, failure, logs, machine
 from clary.container.layout import Layout
 from clary.toolkit.errors import ClaryError, UserError
-from clary.toolkit.spec import AlgorithmSpec, HyperparameterSet
+from clary.toolkit.parameters import HyperparameterSet
+from clary.toolkit.spec import AlgorithmSpec
 
 MAX_SEED = 2**31 - 1
 

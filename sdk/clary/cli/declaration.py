@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from clary.cli.table import Table
-from clary.toolkit.spec import AlgorithmSpec, Parameter
+from clary.toolkit.parameters import Parameter
+from clary.toolkit.spec import AlgorithmSpec
 
 _OFTEN, _SHORT = 2, 30
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from clary.algorithms import registry
 from clary.sdk.estimator import Options
-from clary.toolkit.spec import AUTO, AlgorithmSpec, ChoiceParameter, Parameter
+from clary.toolkit.parameters import AUTO, ChoiceParameter, Parameter
+from clary.toolkit.spec import AlgorithmSpec
 
 _HEAD = '''"""A class for each algorithm. Generated from the declarations by ``make generate``; not to be edited."""
 

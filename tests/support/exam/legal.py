@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 
 from clary.algorithms import registry
 from clary.toolkit.errors import HyperparameterError
-from clary.toolkit.spec import (
+from clary.toolkit.parameters import (
     AUTO,
-    AlgorithmSpec,
     ChoiceParameter,
     IntegerParameter,
     MappingParameter,
@@ -20,6 +19,7 @@ from clary.toolkit.spec import (
     Parameter,
     RealParameter,
 )
+from clary.toolkit.spec import AlgorithmSpec
 
 WIDEST = 10.0**6  # an open end of a range stands here
 LARGEST_STEP = 40  # a count is drawn at most this far from where it starts, so that a job ends in time

@@ -5,22 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from clary.toolkit import media
-from clary.toolkit.spec import (
-    AUTO,
-    AlgorithmSpec,
-    Auto,
-    Capabilities,
-    Channel,
-    Field,
-    HyperparameterSet,
-    Metric,
-    Payloads,
-    choice,
-    hyperparameters,
-    integer,
-    names,
-    real,
-)
+from clary.toolkit.parameters import AUTO, Auto, HyperparameterSet, choice, hyperparameters, integer, names, real
+from clary.toolkit.spec import AlgorithmSpec, Capabilities, Channel, Field, Metric, Payloads
 
 STARTS = ("random", "kmeans++")
 

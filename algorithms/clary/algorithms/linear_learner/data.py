@@ -17,8 +17,8 @@ from clary.algorithms.linear_learner.spec import BINARY, MULTICLASS, REGRESSOR, 
 from clary.toolkit.batches import batches
 from clary.toolkit.errors import DataError, UserError
 from clary.toolkit.job import Job
+from clary.toolkit.parameters import AUTO
 from clary.toolkit.records import Records
-from clary.toolkit.spec import AUTO
 
 Array = npt.NDArray[Any]
 AT_ONCE = 8192  # rows that are looked at together

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from clary.algorithms.linear_learner.model import Settings
 from clary.algorithms.linear_learner.spec import Hyperparameters
-from clary.toolkit.spec import AUTO
+from clary.toolkit.parameters import AUTO
 
 Array = npt.NDArray[Any]
 

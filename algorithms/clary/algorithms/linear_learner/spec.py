@@ -5,24 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from clary.toolkit import media
-from clary.toolkit.spec import (
-    AUTO,
-    AlgorithmSpec,
-    Auto,
-    Capabilities,
-    Channel,
-    Field,
-    Goal,
-    HyperparameterSet,
-    Metric,
-    Option,
-    Payloads,
-    choice,
-    flag,
-    hyperparameters,
-    integer,
-    real,
-)
+from clary.toolkit.parameters import AUTO, Auto, HyperparameterSet, choice, flag, hyperparameters, integer, real
+from clary.toolkit.spec import AlgorithmSpec, Capabilities, Channel, Field, Goal, Metric, Option, Payloads
 
 BINARY, MULTICLASS, REGRESSOR = PREDICTOR_TYPES = ("binary_classifier", "multiclass_classifier", "regressor")
 CRITERIA = ("accuracy", "f_beta", "precision_at_target_recall", "recall_at_target_precision", "loss_function")

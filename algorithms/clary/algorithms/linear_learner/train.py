@@ -55,13 +55,20 @@ def train(job: Job[Hyperparameters]) -> Artifact:
     winner = training.run()
     weights_CD, bias_C = found.scaler.unscaled(winner.weights_CD, winner.bias_C)
     model = _artifact(hp, found, weights_CD, bias_C)
-    # The signal may have reached one host and not yet another; all must go the same way.
-    stopped = bool(job.cluster.sum(np.array([job.stop.is_set()], np.int64)).any())
+    stopped = _stopped(job)
     report = _Report(job, found, training.loss, training.watched)
     model = report.calibrated(model)
     if not stopped:
         report.final(model)
     return model
+
+
+def _stopped(job: Job[Any]) -> bool:
+    """Whether any host was asked to stop; every host must ask in the same place.
+
+    The signal may have reached one host and not yet another, and all must go the same way.
+    """
+    return bool(job.cluster.sum(np.array([job.stop.is_set()], np.int64)).any())
 
 
 def _describe(job: Job[Hyperparameters], found: Survey) -> None:
@@ -153,6 +160,8 @@ class _Training:
                     waited = self._patience.waited
                     job.log.say(f"Epoch {epoch}: no improvement for {waited} epochs; training ends early")
         winner = self._contest.winner
+        if winner is None and _stopped(job):
+            raise UserError("the job was stopped before its candidates could be measured, so it leaves no model")
         if winner is None:
             raise UserError(
                 "no candidate came to a finite loss: the training diverged; lower learning_rate, or set "
@@ -191,6 +200,8 @@ class _Training:
                 histograms.update(scores, labels_B)
         sums_M, total, counts = job.cluster.sum_all([sums_M, np.array(rows), histograms.counts])
         if not total:
+            if _stopped(job):  # A pipe that has fallen silent; what earlier epochs have found is still there.
+                return
             raise DataError("there is no row to measure the candidates on", source=f"channel {self.watched}")
         histograms.counts = counts
         loss_M = sums_M / int(total)
@@ -272,8 +283,12 @@ class _Report:
             return model
         given = self._hp.num_calibration_samples
         most = CALIBRATION if isinstance(given, str) else given
-        tally, _, _ = self._tallied(model, self._watched, most)
+        tally, _, rows = self._tallied(model, self._watched, most)
         assert isinstance(tally, BinaryTally)
+        if not rows:
+            neutral = model.schema["threshold"]
+            self._job.log.say(f"stopped before the threshold could be calibrated; it is {neutral}")
+            return model
         threshold = np.zeros(1)
         if self._job.cluster.leads:
             rng = np.random.default_rng([self._job.seed, 2])
@@ -288,6 +303,8 @@ class _Report:
                 self._job.log.say("Test data is not provided.")
                 continue
             tally, lost, rows = self._tallied(model, channel, None)
+            if not rows and _stopped(self._job):
+                return
             if not rows:
                 raise DataError("there is no row to score", source=f"channel {channel}")
             if self._job.cluster.leads:

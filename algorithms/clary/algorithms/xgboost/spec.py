@@ -10,16 +10,9 @@ import json
 from collections.abc import Iterator
 
 from clary.toolkit import media
-from clary.toolkit.spec import (
-    AlgorithmSpec,
+from clary.toolkit.parameters import (
     Auto,
-    Capabilities,
-    Channel,
-    Field,
     HyperparameterSet,
-    Metric,
-    Option,
-    Payloads,
     choice,
     flag,
     hyperparameters,
@@ -28,6 +21,7 @@ from clary.toolkit.spec import (
     real,
     text,
 )
+from clary.toolkit.spec import AlgorithmSpec, Capabilities, Channel, Field, Metric, Option, Payloads
 
 OBJECTIVES = (
     "reg:squarederror",
