@@ -171,7 +171,7 @@ def test_steps_end_at_the_closed_form_of_ridge_regression(rule: Optimizer) -> No
     features = rng.normal(size=(ROWS, WIDTH)).astype(np.float32)
     labels = (features @ rng.normal(size=WIDTH) + rng.normal(size=ROWS) + 3).astype(np.float32)
     rate = 0.15 if rule == RULES[0] else 0.05
-    at = settings(2, learning_rate=rate, l2=np.array([0.0, 0.3]), factor=0.99)
+    at = settings(2, learning_rate=rate, l2=np.array([0.0, 0.3]), factor=0.985)
     found = full_batches(candidates(Squared(), at, replace(rule, bias_rate=2.0)), features, labels)
     for number, penalty in enumerate(at.l2):
         # The mean of squared errors has the derivative 2 X'(Xw - y) / n, to which the penalty adds its part of w.
@@ -186,7 +186,7 @@ def test_steps_end_at_scikit_learns_logistic_regression(rule: Optimizer, classes
     features, labels = data(classes)
     loss: Loss = Softmax() if classes > 1 else Logistic()
     rate = 1.5 if rule == RULES[0] else 0.1
-    at = settings(2, learning_rate=rate, l2=np.array([0.03, 0.3]), factor=0.99)
+    at = settings(2, learning_rate=rate, l2=np.array([0.03, 0.3]), factor=0.985)
     found = full_batches(candidates(loss, at, replace(rule, bias_rate=3.0), classes=classes), features, labels)
     scores = found.scores(features).reshape(ROWS, 2, classes)
     for number, penalty in enumerate(at.l2):
@@ -200,7 +200,7 @@ def test_steps_end_at_scikit_learns_logistic_regression(rule: Optimizer, classes
 
 def full_batches(found: Candidates, features: Array, labels: Array) -> Candidates:
     """The candidates after as many steps as it takes, each over all rows."""
-    for _ in range(600):
+    for _ in range(300):
         found.update(found.gradient(features, features.T, labels, None))
     return found
 

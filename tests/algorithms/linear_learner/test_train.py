@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from functools import cache
 from pathlib import Path
@@ -19,9 +20,11 @@ from clary.algorithms.linear_learner.managed import read_managed_file
 from clary.algorithms.linear_learner.spec import LOSSES, MULTICLASS, PREDICTOR_TYPES, REGRESSOR
 from clary.algorithms.linear_learner.train import train
 from clary.datasets import samples
+from clary.toolkit import tabular
+from clary.toolkit.channels import ChannelInput
 from clary.toolkit.cluster import Cluster
 from clary.toolkit.errors import DataError, UserError
-from linear import Rows, Trained, channel, job, learned, on_hosts
+from linear import LAYOUT, Rows, Trained, channel, job, learned, on_hosts, records
 
 Array = npt.NDArray[Any]
 WIDTH = 6
@@ -620,6 +623,42 @@ def test_a_stopped_job_leaves_its_model_so_far(predictor_type: str) -> None:
     assert not found.values("test:objective_loss"), "there is no time left to measure"
     if predictor_type == "binary_classifier":
         assert found.artifact.schema["threshold"] != 0.5
+
+
+def piped(rows: Rows, passes: int, folder: Path) -> ChannelInput:
+    """A validation channel that is delivered that many times, and then falls silent."""
+    content = io.BytesIO()
+    tabular.write(content, records(*rows), LAYOUT)
+    for number in range(passes):
+        (folder / f"validation_{number}").write_bytes(content.getvalue())
+    return ChannelInput("validation", folder / "validation", LAYOUT, mode="Pipe")
+
+
+@pytest.mark.parametrize("predictor_type", PREDICTOR_TYPES)
+def test_a_stop_while_a_pipe_is_silent_leaves_what_earlier_epochs_found(predictor_type: str, tmp_path: Path) -> None:
+    def stop(text: str) -> None:
+        if text.startswith("Epoch 1: Loss"):
+            made.stop.set()
+            validation.stop.set()
+
+    rows = CHANNELS[predictor_type]
+    validation = piped(rows["validation"], 2, tmp_path)
+    channels = {"train": channel("train", rows["train"]), "validation": validation}
+    made, lines = job(channels, watch=stop, **{**SMALL[predictor_type], "epochs": 10**6})
+    found = Trained(train(made), lines)
+    whole = learned({name: rows[name] for name in channels}, **{**SMALL[predictor_type], "epochs": 10**6})
+    assert found.values("validation:objective_loss") == whole.values("validation:objective_loss")[:2]
+    if predictor_type == "binary_classifier":
+        assert "stopped before the threshold could be calibrated; it is 0.5" in found.lines
+
+
+def test_a_stop_before_anything_was_measured_is_named(tmp_path: Path) -> None:
+    validation = piped(rare(), 0, tmp_path)
+    made, _ = job({"train": channel("train", rare()), "validation": validation}, **BINARY)
+    made.stop.set()
+    validation.stop.set()
+    with pytest.raises(UserError, match="stopped before its candidates could be measured, so it leaves no model"):
+        train(made)
 
 
 # Several hosts

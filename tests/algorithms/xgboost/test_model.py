@@ -166,6 +166,47 @@ def test_many_blocks_give_the_same_model_as_one(bench: Bench) -> None:
     assert trained.model == plain({}, xgboost.DMatrix(FEATURES, NUMBERS), 4)
 
 
+PLACES = {"bins": 500_000, "files": 100_000}  # bytes that are left for the matrix
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"objective": "binary:logistic"},
+        {"objective": "binary:logistic", "csv_weights": "1", "max_bin": "32"},
+        {"objective": "binary:logistic", "subsample": "0.5", "colsample_bytree": "0.5", "seed": "4"},
+        {"objective": "rank:ndcg"},
+    ],
+    ids=["defaults", "weights", "samples", "queries"],
+)
+def test_little_memory_gives_the_same_model(bench: Bench, given: dict[str, str], place: str) -> None:
+    rng = np.random.default_rng(8)
+    features = rng.normal(size=(2000, 30)).astype(np.float32)
+    labels = (features[:, 0] * features[:, 1] > 0).astype(np.float32)
+    weights = (rng.random(2000) + 0.5).astype(np.float32) if "csv_weights" in given else None
+    queries = np.repeat(np.arange(100), 20).astype(np.int64) if given["objective"] == "rank:ndcg" else None
+    columns = labels if weights is None else np.stack([labels, weights], axis=1)
+    kind = "text/csv" if queries is None else "text/libsvm"
+    bench.memory = (256 << 20) + int(PLACES[place] / 0.6)
+    trained = bench.rows("train", features, columns, kind, groups=queries).train({"num_round": "4", **given})
+    sent = {name: value for name, value in given.items() if name != "csv_weights"}
+    matrix = xgboost.DMatrix(features, labels, weight=weights, qid=queries)
+    assert trained.model == plain(sent, matrix, 4)
+
+
+def test_queries_with_weights_keep_them_where_memory_is_small(bench: Bench) -> None:
+    rng = np.random.default_rng(8)
+    features = rng.normal(size=(2000, 30)).astype(np.float32)
+    labels = (features[:, 0] * features[:, 1] > 0).astype(np.float32)
+    queries, of_queries = np.repeat(np.arange(100), 20).astype(np.int64), (rng.random(100) + 0.5).astype(np.float32)
+    bench.memory = (256 << 20) + int(PLACES["bins"] / 0.6)
+    bench.rows("train", features, labels, "text/libsvm", groups=queries, weights=np.repeat(of_queries, 20))
+    trained = bench.train({"num_round": "4", "objective": "rank:ndcg"})
+    matrix = xgboost.DMatrix(features, labels, weight=of_queries, qid=queries)
+    assert trained.model == plain({"objective": "rank:ndcg"}, matrix, 4)
+
+
 def test_sparse_rows_are_padded_to_the_widest_of_both_channels(bench: Bench) -> None:
     bench.text("train", "1 0:1.5 2:3\n0 1:2\n1 0:1 1:1\n0 1:4 2:1\n", "text/libsvm")
     bench.text("validation", "1 4:1.5\n0 1:2\n", "text/libsvm")

@@ -198,7 +198,6 @@ def test_a_name_that_is_no_objective_is_explained() -> None:
         ({"objective": "count:poisson", "base_score": "0"}, "base_score must be above 0"),
         ({"max_bin": "1"}, "max_bin must be at least 2"),
         ({"tree_method": "exact", "max_depth": "0"}, "max_depth must be at least 1"),
-        ({"_num_cv_round": "2"}, "set _kfold"),
         ({"booster": "gblinear", "updater": "grow_colmaker"}, "updater must be one of shotgun, coord_descent"),
         ({"booster": "gblinear", "updater": "shotgun,coord_descent"}, "updater must be one of shotgun"),
         ({"booster": "gblinear", "process_type": "update"}, "booster gblinear has none"),

@@ -237,6 +237,7 @@ def test_what_has_no_effect_is_said(bench: Bench) -> None:
         "deterministic_histogram": "true",
         "dsplit": "row",
         "lambda_bias": "0.5",
+        "_num_cv_round": "3",
         "predictor": "gpu_predictor",
         "prob_buffer_row": "2",
         "single_precision_histogram": "true",
@@ -295,6 +296,23 @@ def test_an_update_needs_a_model_with_enough_rounds(bench: Bench) -> None:
 def test_what_is_no_model_is_refused(bench: Bench, content: bytes) -> None:
     laid_out(bench).text("model", content, file="xgboost-model")
     assert "channel model" in refused(bench, {})
+
+
+def test_an_earlier_model_must_be_of_the_same_kind(bench: Bench) -> None:
+    earlier = plain({"objective": "reg:squarederror"}, xgboost.DMatrix(FEATURES[FIT], BINARY[FIT]), 3)
+    laid_out(bench).text("model", earlier, file="xgboost-model")
+    text = refused(bench, {})
+    assert text == (
+        "objective is binary:logistic, and the model in channel model has reg:squarederror; set objective to that"
+    )
+    assert "booster is dart" in refused(bench, {"objective": "reg:squarederror", "booster": "dart"})
+
+
+def test_an_earlier_model_may_have_names_for_its_features(bench: Bench) -> None:
+    matrix = xgboost.DMatrix(FEATURES[FIT], BINARY[FIT], feature_names=list("abcde"))
+    earlier = plain({"objective": "binary:logistic"}, matrix, 3)
+    laid_out(bench).text("model", earlier, file="xgboost-model")
+    assert bench.train({**LOGISTIC, "num_round": "2"}).booster.num_boosted_rounds() == 5
 
 
 def test_constraints_name_features_that_there_are(bench: Bench) -> None:

@@ -13,6 +13,7 @@ import tarfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from enum import IntEnum
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -43,11 +44,14 @@ MOST_RELEVANT = 31
 
 _ROWS_AT_ONCE, _BYTES_AT_ONCE = 65_536, 64 << 20  # handed to the library together
 
-# Bytes that the library was seen to take, at most, while it builds and trains.
-_PER_BINNED_VALUE = 3
-_PER_PLAIN_VALUE = 20
+# Bytes that the library was seen to take at most, while it builds a matrix and trains.
+_PER_VALUE_OF_BINS = 3
+_PER_VALUE = 14  # with histograms
+_PER_SORTED_VALUE = 20  # with other methods
 _PER_SCORED_VALUE = 12
 _PER_ROW = 50
+# Blocks are made as large as this: the library takes twice the time for a matrix in blocks of a megabyte.
+_BLOCK_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,8 @@ class Table:
         self.name, self.width, self.rows, self.values = name, 0, 0, 0
         self.sparse = self.dense = self.grouped = False
         self._spool = Spool(in_memory)
+        self._held: list[Records] = []
+        self._held_bytes, self._most_held = 0, min(_BLOCK_BYTES, in_memory // 4)
         self._labels: list[Floats] = []
         self._weights: list[Floats] = []
 
@@ -133,10 +139,25 @@ class Table:
         if block.weights is not None:
             self._weights.append(block.weights)
         self.grouped = block.groups is not None
-        self._spool.add(block)
+        self._hold(block)
+
+    def _hold(self, block: Records) -> None:
+        if self._held and self._held[-1].sparse != block.sparse:
+            self._store()
+        self._held.append(block)
+        features: Any = block.features
+        self._held_bytes += features.data.nbytes * (2 if block.sparse else 1)
+        if self._held_bytes >= self._most_held:
+            self._store()
+
+    def _store(self) -> None:
+        if self._held:
+            self._spool.add(Records.join([_widened(each, self.width, each.sparse) for each in self._held]))
+        self._held, self._held_bytes = [], 0
 
     def blocks(self, width: int) -> Iterator[Records]:
         """The rows again, each as wide as that, rows of one query in one block; all sparse if some are."""
+        self._store()
         blocks: Iterator[Records] = (_widened(block, width, self.sparse) for block in self._spool)
         return _whole_queries(blocks) if self.grouped else blocks
 
@@ -147,6 +168,7 @@ class Table:
 
     def close(self) -> None:
         """Give back the memory and the disk space of the rows; labels and weights stay."""
+        self._held = []
         self._spool.close()
 
 
@@ -345,44 +367,61 @@ class Room:
     folder: Path
 
 
-def for_training(table: Table, width: int, hp: Hyperparameters, chosen: Settings, room: Room) -> xgboost.DMatrix:
-    """The matrix to learn from; in files where it does not fit into memory, and UserError where it must."""
-    if chosen.quantile:
-        fits = table.values * _PER_BINNED_VALUE + table.rows * _PER_ROW <= room.memory
-        bins = int(chosen.parameters["max_bin"]) if "max_bin" in chosen.parameters else None
-        if fits and table.grouped and table.weights is not None:
-            # Version 3.2 weighs the first row of each query of a block by the query before it.
-            return of_records(table.joined(width), hp, chosen)
-        if fits:
-            return xgboost.QuantileDMatrix(_Blocks(table, width, hp), nthread=hp.nthread, max_bin=bins)
-        blocks = _Blocks(table, width, hp, room.folder / table.name)
-        return xgboost.ExtMemQuantileDMatrix(blocks, nthread=hp.nthread, max_bin=bins)
-    need = table.values * _PER_PLAIN_VALUE
-    if need > room.memory and chosen.whole:
+class Place(IntEnum):
+    """Where the matrix to learn from lies; all hosts must have theirs in the same place."""
+
+    MEMORY = 0
+    BINS = 1  # in memory too, but only the bins that the values fall into: smaller, and slower to build
+    FILES = 2
+
+
+def place(table: Table, chosen: Settings, room: Room) -> Place:
+    """The first place that has room for the table on this host; UserError where it must be one that has none."""
+    need = table.values * (_PER_VALUE if chosen.histograms else _PER_SORTED_VALUE)
+    if need <= room.memory:
+        return Place.MEMORY
+    if chosen.quantile and table.values * _PER_VALUE_OF_BINS + table.rows * _PER_ROW <= room.memory:
+        return Place.BINS
+    if chosen.whole:
         raise UserError(
             f"{chosen.whole} needs all rows in memory, about {need >> 20} MiB, of which {room.memory >> 20} MiB are "
             "free; take tree_method hist or approx, or a machine with more memory"
         )
-    return _plain(table, width, hp, room, need)
+    return Place.FILES
+
+
+def for_training(
+    table: Table, width: int, hp: Hyperparameters, chosen: Settings, where: Place, folder: Path
+) -> xgboost.DMatrix:
+    """The matrix to learn from, in that place; the folder is for its files."""
+    bins = int(chosen.parameters["max_bin"]) if "max_bin" in chosen.parameters else None
+    if where is Place.MEMORY:
+        return _whole(table, width, hp)
+    if where is Place.BINS and table.grouped and table.weights is not None:
+        # Version 3.2 weighs the first row of each query of a block by the query before it.
+        records = table.joined(width)
+        return xgboost.QuantileDMatrix(records.features, nthread=hp.nthread, max_bin=bins, **_meta(records, hp))
+    if where is Place.BINS:
+        return xgboost.QuantileDMatrix(_Blocks(table, width, hp), nthread=hp.nthread, max_bin=bins)
+    blocks = _Blocks(table, width, hp, folder / table.name)
+    if chosen.quantile:
+        return xgboost.ExtMemQuantileDMatrix(blocks, nthread=hp.nthread, max_bin=bins)
+    return xgboost.DMatrix(blocks, nthread=hp.nthread)
 
 
 def for_scoring(table: Table, width: int, hp: Hyperparameters, room: Room) -> xgboost.DMatrix:
     """The matrix to score with; in files where it does not fit into memory."""
-    return _plain(table, width, hp, room, table.values * _PER_SCORED_VALUE)
-
-
-def of_records(records: Records, hp: Hyperparameters, chosen: Settings | None = None) -> xgboost.DMatrix:
-    """A matrix of rows in memory, to learn from with these settings, or to score with."""
-    given = {"data": records.features, "nthread": hp.nthread, **_meta(records, hp)}
-    if chosen is None or not chosen.quantile:
-        return xgboost.DMatrix(**given)
-    bins = int(chosen.parameters["max_bin"]) if "max_bin" in chosen.parameters else None
-    return xgboost.QuantileDMatrix(**given, max_bin=bins)
-
-
-def _plain(table: Table, width: int, hp: Hyperparameters, room: Room, need: int) -> xgboost.DMatrix:
-    if need > room.memory:
+    if table.values * _PER_SCORED_VALUE > room.memory:
         return xgboost.DMatrix(_Blocks(table, width, hp, room.folder / table.name), nthread=hp.nthread)
+    return _whole(table, width, hp)
+
+
+def of_records(records: Records, hp: Hyperparameters) -> xgboost.DMatrix:
+    """A matrix of rows in memory."""
+    return xgboost.DMatrix(records.features, nthread=hp.nthread, **_meta(records, hp))
+
+
+def _whole(table: Table, width: int, hp: Hyperparameters) -> xgboost.DMatrix:
     records = table.joined(width)
     table.close()
     return of_records(records, hp)

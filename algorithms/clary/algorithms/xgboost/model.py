@@ -68,14 +68,15 @@ _TINY, _HUGE = 1.2e-38, 3.4e38  # the ends of what float32 holds in full
 class Settings:
     """What a job's hyperparameters are to the library.
 
-    ``quantile``: training needs only the bins that the values fall into, not the values themselves. ``whole`` is
-    what needs all rows in memory, and on one host. ``sampled``: it draws rows or columns. ``remarks`` are
-    sentences for the log.
+    ``histograms``: splits are searched among bins made once; ``quantile``: so that training needs the bins alone,
+    not the values. ``whole`` is what needs all rows in memory, and on one host. ``sampled``: rows or columns are
+    drawn. ``remarks`` are sentences for the log.
     """
 
     parameters: Mapping[str, Any]
     remarks: tuple[str, ...] = ()
     quantile: bool = True
+    histograms: bool = True
     whole: str = ""
     sampled: bool = False
 
@@ -105,11 +106,12 @@ def settings(hp: Hyperparameters, *, repeatable: bool = False) -> Settings:
         parameters["seed_per_iteration"] = "1"
     plain = parameters.get("tree_method", "auto") not in ("auto", "hist") or hp.booster == "gblinear"
     updaters = parameters.get("updater", _QUANTILE_UPDATER).split(",")
+    histograms = not plain and updaters[0] == _QUANTILE_UPDATER
     return Settings(
         parameters,
         tuple(remarks),
-        quantile=not (plain or "device" in parameters or hp.process_type == "update")
-        and updaters[0] == _QUANTILE_UPDATER,
+        quantile=histograms and "device" not in parameters and hp.process_type != "update",
+        histograms=histograms,
         whole=_whole(hp, updaters[0]),
         sampled=any(getattr(hp, name) < 1 for name in _SAMPLING),
     )
@@ -155,6 +157,8 @@ def _add_method(hp: Hyperparameters, parameters: dict[str, Any], remarks: list[s
             )
         else:
             remarks.append("sketch_eps has no effect: it is for tree_method approx where max_bin is not set")
+    if hp.num_cv_round and not hp.kfold:
+        remarks.append("_num_cv_round has no effect: it repeats the cross-validation that _kfold asks for")
     if hp.tree_method == "exact" and hp.grow_policy == "lossguide":
         remarks.append("grow_policy lossguide has no effect: tree_method exact grows trees level by level")
 
@@ -179,6 +183,7 @@ class Boosting:
     def __init__(self, chosen: Settings, matrices: Sequence[xgboost.DMatrix], start: bytes | None = None) -> None:
         parameters = dict(chosen.parameters)
         self._booster = xgboost.Booster(parameters, list(matrices), None if start is None else bytearray(start))
+        self._booster.feature_names = self._booster.feature_types = None  # rows have numbers for their columns here
         # The library draws the seed of its column sampler once in a booster's life; a new sampler in each round
         # has what a resumed job has. Needed up to version 3.2.
         self._renewed = chosen.sampled and "seed_per_iteration" in parameters
@@ -238,6 +243,27 @@ def held_out(content: bytes, matrix: xgboost.DMatrix, threads: int | None, *, ma
     return predicted
 
 
+def check_earlier(content: bytes, hp: Hyperparameters) -> int:
+    """The number of features of an earlier model; UserError where the job cannot go on from it."""
+    booster = loaded(content, "channel model")
+    learner = json.loads(booster.save_config())["learner"]
+    found = {
+        "objective": str(learner["learner_train_param"]["objective"]),
+        "booster": str(learner["learner_train_param"]["booster"]),
+        "num_class": int(learner["learner_model_param"]["num_class"]) or None,
+    }
+    for name, value in found.items():
+        if (asked := getattr(hp, name)) != value:
+            raise UserError(f"{name} is {asked}, and the model in channel model has {value}; set {name} to that")
+    rounds = int(booster.num_boosted_rounds())
+    if hp.process_type == "update" and hp.num_round > rounds:
+        raise UserError(
+            f"num_round must be at most {rounds}, the rounds of the model in channel model, "
+            f"when process_type is update; got {hp.num_round}"
+        )
+    return int(booster.num_features())
+
+
 @contextlib.contextmanager
 def together(cluster: Cluster) -> Iterator[None]:
     """The library on all hosts as one, while the block runs; the same calls must be made on each.
@@ -281,8 +307,11 @@ def _of_network(error: Exception) -> bool:
 
 
 @contextlib.contextmanager
-def messages(log: Log) -> Iterator[None]:
-    """The library's warnings, as sentences of the log, each once."""
+def messages(log: Log, verbosity: int) -> Iterator[None]:
+    """The library's warnings, as sentences of the log, each once.
+
+    How much it says is a setting of the whole process, which is put back at the end.
+    """
     seen: set[str] = set()
 
     def shown(message: Warning | str, *_: Any, **__: Any) -> None:
@@ -293,7 +322,7 @@ def messages(log: Log) -> Iterator[None]:
             seen.add(text)
             log.say(f"XGBoost: {text}")
 
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), xgboost.config_context(verbosity=verbosity):
         warnings.simplefilter("always", UserWarning)
         warnings.showwarning = shown
         yield

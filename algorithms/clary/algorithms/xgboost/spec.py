@@ -439,12 +439,13 @@ class Hyperparameters(HyperparameterSet):
     def _tree_problems(self) -> Iterator[str]:
         if "max_bin" in self.given and self.max_bin < 2:
             yield f"max_bin must be at least 2, because a histogram needs two bins; got {self.max_bin}"
-        if self.booster == "gblinear":
-            return
-        if self.tree_method == "exact" and "max_depth" in self.given and self.max_depth == 0:
+        if (
+            self.booster != "gblinear"
+            and self.tree_method == "exact"
+            and "max_depth" in self.given
+            and self.max_depth == 0
+        ):
             yield "max_depth must be at least 1 when tree_method is exact, which cannot grow trees without a limit"
-        if self.num_cv_round and not self.kfold:
-            yield "_num_cv_round repeats a cross-validation; set _kfold to the number of folds too"
 
     def _updater_problems(self) -> Iterator[str]:
         given = ", ".join(self.updaters) or "nothing"

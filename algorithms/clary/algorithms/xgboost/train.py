@@ -13,12 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from clary.algorithms.xgboost import data, evaluate
-from clary.algorithms.xgboost.data import MODEL_FILE, Room, Table
+from clary.algorithms.xgboost.data import MODEL_FILE, Place, Room, Table
 from clary.algorithms.xgboost.evaluate import Patience, Scores, Scoring, Watched
 from clary.algorithms.xgboost.library import XGBoostError, xgboost
 from clary.algorithms.xgboost.model import (
     Boosting,
     Settings,
+    check_earlier,
     held_out,
     loaded,
     messages,
@@ -49,7 +50,8 @@ def train(job: Job[Hyperparameters]) -> Artifact:
     chosen = settings(job.hyperparameters, repeatable=job.checkpoints.kept and _resumes(job.hyperparameters))
     _announce(job, chosen)
     _check(job, chosen)
-    with tempfile.TemporaryDirectory(prefix="clary-xgboost-") as folder, messages(job.log):
+    verbosity = int(chosen.parameters.get("verbosity", 1))
+    with tempfile.TemporaryDirectory(prefix="clary-xgboost-") as folder, messages(job.log, verbosity):
         try:
             return _trained(job, chosen, Path(folder))
         except XGBoostError as error:
@@ -127,11 +129,12 @@ def _trained(job: Job[Hyperparameters], chosen: Settings, folder: Path) -> Artif
     width = _width(job, tables, earlier)
     if hp.kfold:
         return _cross_validated(job, chosen, tables, width, earlier)
+    # Values that an earlier model splits at need not be borders of this data's bins.
+    ready = chosen if earlier is None else replace(chosen, quantile=False)
+    room = Room(int(memory * _MATRIX), folder)
+    where = _agreed(job, data.place(tables[0], ready, room))
     with together(job.cluster):
-        # Values that an earlier model splits at need not be borders of this data's bins.
-        ready = chosen if earlier is None else replace(chosen, quantile=False)
-        room = Room(int(memory * _MATRIX), folder)
-        matrices = [data.for_training(tables[0], width, hp, ready, room)]
+        matrices = [data.for_training(tables[0], width, hp, ready, where, folder)]
         tables[0].close()
         matrices += [data.for_scoring(table, width, hp, room) for table in tables[1:]]
         watched = [_watched(job, table, matrix) for table, matrix in zip(tables, matrices, strict=True)]
@@ -161,7 +164,7 @@ def _width(job: Job[Hyperparameters], tables: Sequence[Table], earlier: bytes | 
     rows_HT[cluster.rank] = [table.rows for table in tables]
     weights_T = np.array([0 if (w := table.weights) is None else w.sum() for table in tables])
     widths_H = np.zeros(cluster.size, np.int64)
-    before = loaded(earlier, "channel model").num_features() if earlier is not None else 0
+    before = check_earlier(earlier, hp) if earlier is not None else 0
     widths_H[cluster.rank] = max(before, *(table.width for table in tables))
     rows_HT, weights_T, widths_H = cluster.sum_all([rows_HT, weights_T, widths_H])
     width = int(widths_H.max())
@@ -176,17 +179,30 @@ def _width(job: Job[Hyperparameters], tables: Sequence[Table], earlier: bytes | 
         if table.dense and table.width != width:
             other = "the model in channel model has" if before == width else "other rows of the job have"
             raise DataError(f"the rows have {table.width} features, {other} {width}", source=source)
-        if not table.rows:
-            job.log.say(f"this host has no rows of {source}; it takes part without")
-    job.log.say(f"Train matrix has {rows_HT[:, 0].sum()} rows and {width} columns")
-    if len(tables) > 1:
-        job.log.say(f"Validation matrix has {rows_HT[:, 1].sum()} rows")
-    if len(tables) > 1 and np.array_equal(tables[0].labels, tables[1].labels):
-        job.log.say("channels train and validation have the same labels in the same order; are they the same rows?")
-    if hp.objective.startswith("rank:") and not tables[0].grouped and tables[0].rows:
-        job.log.say("the rows have no qid, so all of them are one query")
+    _describe(job, tables, rows_HT.sum(axis=0).tolist(), width)
     _check_features(hp, width)
     return width
+
+
+def _describe(job: Job[Hyperparameters], tables: Sequence[Table], rows: Sequence[int], width: int) -> None:
+    """Say what there is to learn from, and what looks like a mistake and may be none."""
+    job.log.say(f"Train matrix has {rows[0]} rows and {width} columns")
+    if len(tables) > 1:
+        job.log.say(f"Validation matrix has {rows[1]} rows")
+    for table in tables:
+        if not table.rows:
+            job.log.say(f"this host has no rows of channel {table.name}; it takes part without")
+    if len(tables) > 1 and tables[0].rows and np.array_equal(tables[0].labels, tables[1].labels):
+        job.log.say("channels train and validation have the same labels in the same order; are they the same rows?")
+    if job.hyperparameters.objective.startswith("rank:") and not tables[0].grouped and tables[0].rows:
+        job.log.say("the rows have no qid, so all of them are one query")
+
+
+def _agreed(job: Job[Hyperparameters], where: Place) -> Place:
+    """Where all hosts have room."""
+    counts = np.zeros(len(Place), np.int64)
+    counts[where] = 1
+    return Place(int(np.flatnonzero(job.cluster.sum(counts)).max()))
 
 
 def _check_features(hp: Hyperparameters, width: int) -> None:
@@ -209,6 +225,8 @@ def _watched(job: Job[Hyperparameters], table: Table, matrix: xgboost.DMatrix) -
 def _scoring(job: Job[Hyperparameters], labels_N: Array, weights_N: Array | None) -> Scoring | None:
     hp = job.hyperparameters
     names = [name for name in hp.metrics if name in COMPUTED]
+    if hp.objective == "survival:aft":
+        labels_N = np.abs(labels_N)
     return Scoring(names, hp.objective, hp.num_class or 2, labels_N, weights_N, job.cluster) if names else None
 
 
@@ -236,13 +254,9 @@ class _Rounds:
         model, state = self._resumed() if _resumes(hp) else (None, {})
         self._number, self._finished = int(state.get("rounds", 0)), bool(state.get("finished"))
         # Rounds of an earlier model, which stand before those of this job unless they are updated.
-        before = loaded(earlier, "channel model").num_boosted_rounds() if earlier is not None else 0
-        self._first = 0 if hp.process_type == "update" else before
-        if hp.process_type == "update" and hp.num_round > before:
-            raise UserError(
-                f"num_round must be at most {before}, the rounds of the model in channel model, "
-                f"when process_type is update; got {hp.num_round}"
-            )
+        self._first = 0
+        if earlier is not None and hp.process_type != "update":
+            self._first = loaded(earlier, "channel model").num_boosted_rounds()
         self._boosting = Boosting(chosen, [each.matrix for each in watched], earlier if model is None else model)
         self._listed = "disable_default_eval_metric" not in chosen.parameters
         self._linear = hp.booster == "gblinear"
@@ -348,7 +362,7 @@ def _cross_validated(
     """A model for each fold of each repetition; the held-out predictions go to the job's output."""
     hp, records = job.hyperparameters, data.all_rows(tables, width)
     repetitions = hp.num_cv_round or 1
-    folding = _Folding(job, replace(chosen, quantile=chosen.quantile and earlier is None), records, earlier)
+    folding = _Folding(job, chosen, records, earlier)
     for repetition in range(repetitions):
         folding.repeat(repetition)
         if job.stop.is_set():
@@ -402,7 +416,7 @@ class _Folding:
     def _fold(self, fit_N: Array, held_N: Array, repetition: int) -> None:
         hp, records = self._job.hyperparameters, self._records
         parts = [records.take(fit_N), records.take(held_N)]
-        matrices = [data.of_records(parts[0], hp, self._chosen), data.of_records(parts[1], hp)]
+        matrices = [data.of_records(part, hp) for part in parts]
         watched = [
             Watched(name, matrix, _scoring(self._job, part.labels[:, 0], part.weights))
             for name, part, matrix in zip(("train", "validation"), parts, matrices, strict=True)
