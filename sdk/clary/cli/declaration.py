@@ -48,7 +48,7 @@ def metrics(spec: AlgorithmSpec) -> Table:
 
 def output(spec: AlgorithmSpec) -> Table:
     """What a prediction holds for each record."""
-    rows = [(f.name, f.shape + (", where asked for" if f.optional else ""), f.doc) for f in spec.payloads.fields]
+    rows = [(f.name, f.shape + (", where it applies" if f.optional else ""), f.doc) for f in spec.payloads.fields]
     return Table("Output", ("field", "shape", "meaning"), rows, codes=True)
 
 

@@ -120,7 +120,7 @@ def _positive(hp: Hyperparameters, models: int, counts_C: Array, rng: np.random.
 
 @dataclass(frozen=True)
 class Contender:
-    """A candidate after some epoch: its value (more is better), its loss, its weights and its threshold's place."""
+    """A candidate after some epoch: its value (more is better), its loss and its weights."""
 
     value: float
     loss: float
