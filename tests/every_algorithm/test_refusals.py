@@ -103,7 +103,9 @@ def test_all_problems_are_reported_in_one_message(room: Room, algorithm: Algorit
 
 def test_keys_of_the_platform_are_set_aside(room: Room, algorithm: AlgorithmSpec) -> None:
     platform = {"_tuning_objective_metric": "x", "_kvstore": "dist", "sagemaker_program": "x", "_log_level": "info"}
-    given = {**example(algorithm), **platform, **dict.fromkeys(algorithm.inert, "True")}
+    declared = algorithm.hyperparameters.parameters()
+    strange = {name: value for name, value in platform.items() if name not in declared}
+    given = {**example(algorithm), **strange, **dict.fromkeys(algorithm.inert, "True")}
     failure = room.configure(given).train().refused()
     assert "channel" in failure
     assert not any(name in failure for name in given)

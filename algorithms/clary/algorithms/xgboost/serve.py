@@ -107,10 +107,14 @@ class _Asked:
                 f"output (SAGEMAKER_INFERENCE_OUTPUT) must be a list with commas of {', '.join(KEYS)}, each at most "
                 f"once; got {options['output']!r}"
             )
-        explain = _SWITCH.get(options.get("contributions", "false").strip().lower())
-        if explain is None:
-            raise UserError(f"contributions must be true or false; got {options['contributions']!r}")
-        return cls(keys, options.get("ensemble", "true").strip().lower() == "true", explain)
+        return cls(keys, _switched(options, "ensemble", "true"), _switched(options, "contributions", "false"))
+
+
+def _switched(options: Mapping[str, str], name: str, default: str) -> bool:
+    value = _SWITCH.get(options.get(name, default).strip().lower())
+    if value is None:
+        raise UserError(f"{name} must be true or false; got {options[name]!r}")
+    return value
 
 
 class Predictor(TabularPredictor):
@@ -190,8 +194,8 @@ class Predictor(TabularPredictor):
             return records.expect_width(self._width, name="num_features")
         row = int(np.searchsorted(matrix.indptr, beyond[0], side="right")) - 1
         raise DataError(
-            f"the row has a value at position {matrix.indices[beyond[0]]}; the model has {self._width} features, at "
-            f"positions 0 to {self._width - 1}",
+            f"the row has at least {matrix.indices[beyond[0]] + 1} features, with a value at position "
+            f"{matrix.indices[beyond[0]]}; the model has {self._width}, at positions 0 to {self._width - 1}",
             source=records.source,
             row=records.first_row + row,
         )
