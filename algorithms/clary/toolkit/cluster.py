@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import socket
 import struct
 import time
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import IO, Any, cast
 
 import numpy as np
@@ -177,7 +179,7 @@ class _Peer:
     def send(self, arrays: Sequence[Array]) -> None:
         """Hand the arrays over; PlatformError if the host has left."""
         whole = [np.asarray(array, order="C") for array in arrays]
-        head = json.dumps([[array.dtype.str, array.shape] for array in whole]).encode()
+        head = _head(tuple((array.dtype.str, array.shape) for array in whole))
         contents = [memoryview(array.reshape(-1).view(np.uint8).data) for array in whole]
         self._send([struct.pack("<I", len(head)), head, *contents])
 
@@ -223,18 +225,13 @@ class _Peer:
         (length,) = struct.unpack("<I", self._exactly(4))
         if length > LONGEST_HEAD:
             raise ConnectionError("it does not speak this protocol")
-        head = json.loads(self._exactly(length))
-        if isinstance(head, dict):
-            raise PlatformError(head["reason"])
-        return [self._array(np.dtype(kind), shape, most) for kind, shape in head]
-
-    def _array(self, dtype: np.dtype[Any], shape: Sequence[int], most: int | None) -> Array:
-        if dtype.hasobject:
-            raise ConnectionError("it sent an array of objects")
-        size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-        if most is not None and size > most:
+        parts, total = _parts(bytes(self._exactly(length)))
+        if most is not None and total > most:
             raise ConnectionError("it sent more than its name")
-        return np.frombuffer(self._exactly(size), dtype).reshape(shape)
+        content = self._exactly(total)
+        return [
+            np.frombuffer(content, dtype, math.prod(shape), start).reshape(shape) for dtype, shape, start in parts
+        ]
 
     def _exactly(self, size: int) -> bytearray:
         content = bytearray(size)
@@ -246,3 +243,27 @@ class _Peer:
                 raise ConnectionError("the connection was closed")
             got += count
         return content
+
+
+# Every step of a job sends arrays of the same types and shapes, so what their line says is worked out once.
+
+
+@lru_cache(maxsize=64)
+def _head(parts: tuple[tuple[str, tuple[int, ...]], ...]) -> bytes:
+    return json.dumps(parts).encode()
+
+
+@lru_cache(maxsize=64)
+def _parts(head: bytes) -> tuple[list[tuple[np.dtype[Any], list[int], int]], int]:
+    """Type, shape and place of each array behind that line, and their bytes together."""
+    told = json.loads(head)
+    if isinstance(told, dict):
+        raise PlatformError(told["reason"])
+    found, end = [], 0
+    for kind, shape in told:
+        dtype = np.dtype(kind)
+        if dtype.hasobject:
+            raise ConnectionError("it sent an array of objects")
+        found.append((dtype, shape, end))
+        end += math.prod(shape) * dtype.itemsize
+    return found, end

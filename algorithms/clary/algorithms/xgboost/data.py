@@ -24,7 +24,6 @@ from clary.algorithms.xgboost.library import xgboost
 from clary.algorithms.xgboost.model import Settings
 from clary.algorithms.xgboost.spec import OF_LABELS, Hyperparameters
 from clary.toolkit import media
-from clary.toolkit.batches import batches
 from clary.toolkit.channels import ChannelInput
 from clary.toolkit.cluster import Cluster
 from clary.toolkit.codecs import gzip_stream
@@ -41,8 +40,6 @@ MODEL_FILE = "xgboost-model"
 _HEAD_BYTES = 1 << 12
 _LIBSVM = re.compile(rb"[-+.\deE]+(:\S+)?([ \t]+qid:\d+)?([ \t]+\d+:|[ \t]*[#\r\n]|[ \t]*$)")
 MOST_RELEVANT = 31
-
-_ROWS_AT_ONCE, _BYTES_AT_ONCE = 65_536, 64 << 20  # handed to the library together
 
 # Bytes that the library was seen to take at most, while it builds a matrix and trains.
 _PER_VALUE_OF_BINS = 3
@@ -432,8 +429,6 @@ class _Blocks(xgboost.DataIter):  # type: ignore[misc]
 
     def __init__(self, table: Table, width: int, hp: Hyperparameters, cache: Path | None = None) -> None:
         self._table, self._width, self._hp = table, width, hp
-        # The library merges what it learned of each block into the whole, which small blocks make slow.
-        self._at_once = max(1, min(_ROWS_AT_ONCE, _BYTES_AT_ONCE // (4 * max(1, width))))
         self._blocks = self._begin()
         super().__init__(cache_prefix=str(cache) if cache else None)
 
@@ -451,10 +446,7 @@ class _Blocks(xgboost.DataIter):  # type: ignore[misc]
 
     def _begin(self) -> Iterator[Records]:
         # A host without rows takes part with an empty matrix of the same width.
-        if not self._table.rows:
-            return iter([_nothing(self._width)])
-        blocks = self._table.blocks(self._width)
-        return blocks if self._table.grouped else batches(blocks, self._at_once)
+        return self._table.blocks(self._width) if self._table.rows else iter([_nothing(self._width)])
 
 
 def _meta(block: Records, hp: Hyperparameters) -> dict[str, Any]:

@@ -278,7 +278,9 @@ def together(cluster: Cluster) -> Iterator[None]:
     told = json.loads(cluster.broadcast(np.frombuffer(json.dumps(mine).encode(), np.uint8)).tobytes())
     cluster.sum(np.zeros(1))  # a host that failed before this line is missed here, and not waited for in the ring
     try:
-        collective.init(**told, dmlc_task_id=f"{cluster.rank:08d}", dmlc_timeout=ROUND_WAIT, dmlc_retry=3)
+        # All hosts are there, so one attempt to reach each is enough; a host that leaves later would be tried again
+        # for seconds before the others are told.
+        collective.init(**told, dmlc_task_id=f"{cluster.rank:08d}", dmlc_timeout=ROUND_WAIT, dmlc_retry=1)
         yield
     except BaseException as error:
         # First leave the ring, so that no other host waits in it for this one; then learn why it broke.
