@@ -183,7 +183,6 @@ def test_every_gpu_gets_candidates(device: str, gpus: int, places: list[str]) ->
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 @pytest.mark.parametrize("stored", STORED)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_gpu_trains_what_numpy_does(kind: str, stored: str) -> None:

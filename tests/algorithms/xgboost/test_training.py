@@ -298,6 +298,29 @@ def test_what_is_no_model_is_refused(bench: Bench, content: bytes) -> None:
     assert "channel model" in refused(bench, {})
 
 
+def test_half_a_model_is_refused(bench: Bench) -> None:
+    """The library itself may crash on it."""
+    earlier = plain({"objective": "binary:logistic"}, xgboost.DMatrix(FEATURES[FIT], BINARY[FIT]), 3)
+    for part in (len(earlier) // 3, len(earlier) // 2, len(earlier) - 1):
+        laid_out(bench).text("model", earlier[:part], file="xgboost-model")
+        assert "the model is damaged or incomplete" in refused(bench, {})
+
+
+@pytest.mark.parametrize("width", [3, 7])
+def test_an_earlier_model_must_have_the_width_of_the_rows(bench: Bench, width: int) -> None:
+    rows = RNG.normal(size=(300, width))
+    earlier = plain({"objective": "binary:logistic"}, xgboost.DMatrix(rows, BINARY[FIT]), 3)
+    laid_out(bench).text("model", earlier, file="xgboost-model")
+    assert f"the rows have 5 features, the model in channel model has {width}" in refused(bench, {})
+
+
+@pytest.mark.parametrize(("objective", "metric"), [("rank:ndcg", "ndcg"), ("rank:map", "map")])
+def test_the_default_metric_of_a_ranking_has_its_declared_name(bench: Bench, objective: str, metric: str) -> None:
+    bench.rows("train", FEATURES, BINARY, "text/libsvm", groups=np.arange(400) // 20)
+    trained = bench.train({"objective": objective, "num_round": "2"})
+    assert [line.partition(":")[0] for line in trained.rounds] == [f"[0]\ttrain-{metric}", f"[1]\ttrain-{metric}"]
+
+
 def test_an_earlier_model_must_be_of_the_same_kind(bench: Bench) -> None:
     earlier = plain({"objective": "reg:squarederror"}, xgboost.DMatrix(FEATURES[FIT], BINARY[FIT]), 3)
     laid_out(bench).text("model", earlier, file="xgboost-model")

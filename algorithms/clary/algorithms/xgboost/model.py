@@ -22,7 +22,8 @@ import numpy.typing as npt
 from clary.algorithms.xgboost.library import RabitTracker, XGBoostError, collective, xgboost
 from clary.algorithms.xgboost.spec import COMPUTED, Hyperparameters
 from clary.toolkit.cluster import Cluster
-from clary.toolkit.errors import UserError
+from clary.toolkit.codecs import ubjson
+from clary.toolkit.errors import DataError, UserError
 from clary.toolkit.job import Log
 
 Array = npt.NDArray[Any]
@@ -61,6 +62,10 @@ _RENAMED_UPDATERS = {"distcol": "grow_colmaker", "grow_skmaker": "grow_histmaker
 _QUANTILE_UPDATER = "grow_quantile_histmaker"
 _SAMPLING = ("subsample", "colsample_bytree", "colsample_bylevel", "colsample_bynode")
 _MOST_BINS = 1 << 16
+_CONVERT = (
+    "load it once with the XGBoost version that made it, booster.save_model('xgboost-model.json'), and put that file "
+    "in its place"
+)
 _TINY, _HUGE = 1.2e-38, 3.4e38  # the ends of what float32 holds in full
 
 
@@ -70,7 +75,8 @@ class Settings:
 
     ``histograms``: splits are searched among bins made once; ``quantile``: so that training needs the bins alone,
     not the values. ``whole`` is what needs all rows in memory, and on one host. ``sampled``: rows or columns are
-    drawn. ``remarks`` are sentences for the log.
+    drawn. ``numbered`` are the metrics that the job wrote with a number behind them, as in ``error@0.3``.
+    ``remarks`` are sentences for the log.
     """
 
     parameters: Mapping[str, Any]
@@ -79,6 +85,7 @@ class Settings:
     histograms: bool = True
     whole: str = ""
     sampled: bool = False
+    numbered: tuple[str, ...] = ()
 
     @property
     def cuda(self) -> bool:
@@ -114,6 +121,7 @@ def settings(hp: Hyperparameters, *, repeatable: bool = False) -> Settings:
         histograms=histograms,
         whole=_whole(hp, updaters[0]),
         sampled=any(getattr(hp, name) < 1 for name in _SAMPLING),
+        numbered=tuple(name for name in hp.metrics if "@" in name),
     )
 
 
@@ -188,6 +196,7 @@ class Boosting:
         # has what a resumed job has. Needed up to version 3.2.
         self._renewed = chosen.sampled and "seed_per_iteration" in parameters
         self._linear = parameters.get("booster") == "gblinear"
+        self._numbered = {name.partition("@")[0] for name in chosen.numbered}
 
     @property
     def rounds(self) -> int:
@@ -206,9 +215,9 @@ class Boosting:
         for part in str(self._booster.eval_set(list(sets), number)).split("\t")[1:]:
             where, _, value = part.rpartition(":")
             name, _, metric = where.partition("-")
-            # The number behind it is a hyperparameter, and the declared name has none.
-            metric = "tweedie-nloglik" if metric.startswith("tweedie-nloglik@") else metric
-            found[name][metric] = float(value)
+            # A number that the job did not write behind the name is the library's, and the declared name has none.
+            plain = metric.partition("@")[0]
+            found[name][plain if plain not in self._numbered else metric] = float(value)
         return found
 
     def predict(self, matrix: xgboost.DMatrix) -> Array:
@@ -223,13 +232,25 @@ class Boosting:
         return bytes(booster.save_raw("ubj"))
 
 
+def expect_readable(content: bytes, name: str) -> None:
+    """UserError with what to do, where this is no JSON or UBJSON, or only a part of it."""
+    if content.startswith(b"\x80"):
+        raise UserError(f"{name} is a Python pickle, which can run any code and is never opened: {_CONVERT}")
+    if content.startswith(b"binf"):
+        raise UserError(f"{name} is in the binary format that XGBoost 3.1 gave up: {_CONVERT}")
+    if not content.lstrip().startswith(b"{"):
+        raise UserError(f"{name} is no XGBoost model: those are JSON or UBJSON documents, and begin with a brace")
+    # The library may crash on half a UBJSON document.
+    if content[:1] == b"{" and content[1:2] not in b'" \t\r\n}':
+        try:
+            ubjson.check(content, source=name)
+        except DataError as error:
+            raise UserError(f"the model is damaged or incomplete: {error}") from error
+
+
 def loaded(content: bytes, source: str) -> xgboost.Booster:
     """The model that the library's own file holds; UserError if it is none, a pickle above all."""
-    if content[:1] != b"{":
-        raise UserError(
-            f"{source} is not a model file of the XGBoost library (JSON or UBJSON); "
-            "old containers left a Python pickle: load that where it was made, and write it with Booster.save_model"
-        )
+    expect_readable(content, source)
     try:
         return xgboost.Booster(model_file=bytearray(content))
     except (XGBoostError, ValueError) as error:

@@ -22,10 +22,11 @@ import numpy.typing as npt
 import orjson
 
 from clary.algorithms.xgboost.library import XGBoostError, xgboost
+from clary.algorithms.xgboost.model import expect_readable
 from clary.algorithms.xgboost.spec import SPEC
 from clary.toolkit import media, tabular
 from clary.toolkit.artifact import MANIFEST, Artifact
-from clary.toolkit.codecs import jsonlines, ubjson
+from clary.toolkit.codecs import jsonlines
 from clary.toolkit.errors import DataError, TooLargeError, UserError
 from clary.toolkit.media import MediaType
 from clary.toolkit.predictor import Columns, Surroundings, TabularPredictor
@@ -44,10 +45,6 @@ _LINES = (media.CSV, media.JSON_LINES)
 _VOTED = ("multi:softmax", "binary:hinge")
 _THRESHOLDS = {"binary:logistic": 0.5, "binary:logitraw": 0.0}
 _PLACE_IN_SOURCE = re.compile(r"^\[[\d:]+\] \S+:\d+: ")
-_CONVERT = (
-    "load it once with the XGBoost version that made it, booster.save_model('xgboost-model.json'), and put that file "
-    "in its place"
-)
 
 
 class Model:
@@ -58,7 +55,7 @@ class Model:
     """
 
     def __init__(self, content: bytes, name: str) -> None:
-        _expect_readable(content, name)
+        expect_readable(content, name)
         with _told(f"{name} cannot be read as an XGBoost model"):
             self._booster = _in_order(xgboost.Booster({"nthread": 1}, model_file=bytearray(content)))
         learner = json.loads(self._booster.save_config())["learner"]
@@ -158,7 +155,7 @@ class Predictor(TabularPredictor):
             )
         contents = {name: files[name].read_bytes() for name in named or others}
         for name, content in contents.items():
-            _expect_readable(content, name)
+            expect_readable(content, name)
         return Artifact(SPEC.name, {}, {}, {}, contents if named else {FILE: contents[others[0]]})
 
     def place(self, surroundings: Surroundings) -> None:
@@ -303,22 +300,6 @@ def _is_model(path: Path) -> bool:
     """Whether a file begins as one of the library does, whatever its name."""
     with path.open("rb") as stream:
         return stream.read(4).startswith((b"{", b"\x80", b"binf"))
-
-
-def _expect_readable(content: bytes, name: str) -> None:
-    """UserError with what to do, where this is no JSON or UBJSON, or only a part of it."""
-    if content.startswith(b"\x80"):
-        raise UserError(f"{name} is a Python pickle, which can run any code and is never opened: {_CONVERT}")
-    if content.startswith(b"binf"):
-        raise UserError(f"{name} is in the binary format that XGBoost 3.1 gave up: {_CONVERT}")
-    if not content.lstrip().startswith(b"{"):
-        raise UserError(f"{name} is no XGBoost model: those are JSON or UBJSON documents, and begin with a brace")
-    # The library may crash on half a UBJSON document.
-    if content[:1] == b"{" and content[1:2] not in b'" \t\r\n}':
-        try:
-            ubjson.check(content, source=name)
-        except DataError as error:
-            raise UserError(f"the model is damaged or incomplete: {error}") from error
 
 
 def _in_order(booster: xgboost.Booster) -> xgboost.Booster:

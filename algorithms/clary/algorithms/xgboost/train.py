@@ -176,6 +176,10 @@ def _width(job: Job[Hyperparameters], tables: Sequence[Table], earlier: bytes | 
             raise DataError("there is no row in it", source=source)
         if table.weights is not None and not weight:
             raise DataError("the weights of all rows are 0", source=source)
+        if before and table.width > before:
+            raise DataError(
+                f"the rows have {table.width} features, the model in channel model has {before}", source=source
+            )
         if table.dense and table.width != width:
             other = "the model in channel model has" if before == width else "other rows of the job have"
             raise DataError(f"the rows have {table.width} features, {other} {width}", source=source)
