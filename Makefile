@@ -18,7 +18,7 @@ LOCAL := $(VENV)/local.stamp
 TOOLS := $(VENV)/tools.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test generate docs bench clean
+.PHONY: help setup demo check test gpu generate docs bench clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ check: setup ## format, lint, types, imports, generated text, quick tests: in un
 
 test: setup ## the whole test suite
 	$(PY) -m pytest -m "not gpu and not docker"
+
+gpu: setup ## the tests that need a CUDA device, on a machine that has one
+	$(PY) -m pytest -m gpu
 
 generate: setup ## write the generated code and tables
 	$(BIN)/clary generate

@@ -16,6 +16,7 @@ from clary.toolkit.batches import batches, shared_out, shuffled
 from clary.toolkit.checkpoint import Arrays
 from clary.toolkit.job import Job
 from clary.toolkit.records import Records
+from clary.toolkit.spec import PROGRESS, THROUGHPUT
 
 SHUFFLE_BYTES = 64 << 20  # of dense float32 rows; bounds the memory of the shuffle
 
@@ -148,5 +149,5 @@ class Passes:
 
     def _report(self, rows: int, seconds: float) -> None:
         if self.job.cluster.leads:
-            self.job.log.metric("train:progress", 100.0 * self.epoch / self.epochs)
-            self.job.log.metric("train:throughput", rows / max(seconds, 1e-9))
+            self.job.log.metric(PROGRESS.name, 100.0 * self.epoch / self.epochs)
+            self.job.log.metric(THROUGHPUT.name, rows / max(seconds, 1e-9))

@@ -49,6 +49,23 @@ class Metric:
         return {"name": self.name, "goal": self.goal, "regex": self.regex, "when": self.when, "doc": self.doc}
 
 
+# What ``Passes`` reports of itself; an algorithm that trains with it declares both.
+PROGRESS = Metric(
+    "train:progress",
+    "Maximize",
+    "#progress_metric: host={host}, completed {value} % of epochs",
+    "Share of the epochs completed, in percent.",
+    "after every epoch",
+)
+THROUGHPUT = Metric(
+    "train:throughput",
+    "Maximize",
+    "#throughput_metric: host={host}, train throughput={value} records/second",
+    "Training speed of an epoch, all hosts together.",
+    "after every epoch",
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Channel:
     """An input of a training job; ``default_type`` is what a channel without ContentType holds."""

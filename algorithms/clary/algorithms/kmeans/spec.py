@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from clary.toolkit import media
 from clary.toolkit.parameters import AUTO, Auto, HyperparameterSet, choice, hyperparameters, integer, names, real
-from clary.toolkit.spec import AlgorithmSpec, Capabilities, Channel, Field, Metric, Payloads
+from clary.toolkit.spec import PROGRESS, THROUGHPUT, AlgorithmSpec, Capabilities, Channel, Field, Metric, Payloads
 
 STARTS = ("random", "kmeans++")
 
@@ -105,18 +105,8 @@ SPEC = AlgorithmSpec(
             "#quality_metric: host={host}, train msd <loss>={value}",
             "Loss of the best final Lloyd run: over the streamed centers, weighted by their counts.",
         ),
-        Metric(
-            "train:progress",
-            "Maximize",
-            "#progress_metric: host={host}, completed {value} % of epochs",
-            "Share of the epochs completed, in percent.",
-        ),
-        Metric(
-            "train:throughput",
-            "Maximize",
-            "#throughput_metric: host={host}, train throughput={value} records/second",
-            "Training speed of an epoch, all hosts together.",
-        ),
+        PROGRESS,
+        THROUGHPUT,
     ),
     payloads=Payloads(
         requests=(media.CSV, media.JSON, media.JSON_LINES, media.RECORDIO_PROTOBUF),

@@ -6,7 +6,18 @@ from collections.abc import Iterator
 
 from clary.toolkit import media
 from clary.toolkit.parameters import AUTO, Auto, HyperparameterSet, choice, flag, hyperparameters, integer, real
-from clary.toolkit.spec import AlgorithmSpec, Capabilities, Channel, Field, Goal, Metric, Option, Payloads
+from clary.toolkit.spec import (
+    PROGRESS,
+    THROUGHPUT,
+    AlgorithmSpec,
+    Capabilities,
+    Channel,
+    Field,
+    Goal,
+    Metric,
+    Option,
+    Payloads,
+)
 
 BINARY, MULTICLASS, REGRESSOR = PREDICTOR_TYPES = ("binary_classifier", "multiclass_classifier", "regressor")
 CRITERIA = ("accuracy", "f_beta", "precision_at_target_recall", "recall_at_target_precision", "loss_function")
@@ -376,20 +387,8 @@ _METRICS = (
         f"once at the end, {_GIVEN['train']}",
     ),
     *_scores("train"),
-    Metric(
-        "train:progress",
-        "Maximize",
-        "#progress_metric: host={host}, completed {value} % of epochs",
-        "Share of the epochs completed, in percent.",
-        "after every epoch",
-    ),
-    Metric(
-        "train:throughput",
-        "Maximize",
-        "#throughput_metric: host={host}, train throughput={value} records/second",
-        "Training speed of an epoch, all hosts together.",
-        "after every epoch",
-    ),
+    PROGRESS,
+    THROUGHPUT,
 )
 
 _CHANNEL_TYPES = (media.RECORDIO_PROTOBUF, media.CSV)
