@@ -1,6 +1,6 @@
 """Two hosts with a core each beside one host with one core: time and quality of the same job.
 
-    python -m benchmarks.hosts [--algorithms NAME ...] [--rows 300000] [--runs 3] [--quick] [--json FILE]
+    python -m benchmarks.hosts [--algorithms NAME ...] [--rows N] [--columns N] [--runs 3] [--quick] [--json FILE]
 
 The hosts are processes on this machine, each bound to a core of its own and with one thread for its arithmetic. The
 train channel has two files; two hosts get one each. Time runs from the start of the first process to the end of the
@@ -25,7 +25,7 @@ from benchmarks.report import Row, keep, met, show
 JOBS = {
     # Patience enough for all epochs, so that both jobs have the same number of them.
     "linear_learner": {"predictor_type": "binary_classifier", "epochs": "15", "early_stopping_patience": "100"},
-    "kmeans": {"k": "50", "feature_dim": str(generated.WIDTH), "epochs": "5"},
+    "kmeans": {"k": "50", "epochs": "5"},
     "xgboost": {"objective": "binary:logistic", "tree_method": "hist", "num_round": "50"},
 }
 BARS = {"linear_learner": 1.6}
@@ -37,7 +37,8 @@ def main() -> None:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--algorithms", nargs="+", choices=list(JOBS), default=list(JOBS), help="some of them")
-    parser.add_argument("--rows", type=int, default=ROWS, help="rows to train on, each of 50 features")
+    parser.add_argument("--rows", type=int, default=ROWS, help="rows to train on")
+    parser.add_argument("--columns", type=int, default=generated.WIDTH, help="features of each row")
     parser.add_argument("--runs", type=int, default=3, help="runs of each job")
     parser.add_argument("--quick", action="store_true", help="one run on fewer rows")
     parser.add_argument("--json", type=Path, help="file for the results")
@@ -46,28 +47,33 @@ def main() -> None:
         print("hosts are left out: they need two cores, and taskset, which binds a process to one")
         return
     rows, runs = (QUICK_ROWS, 1) if options.quick else (options.rows, options.runs)
+    width = options.columns
     with tempfile.TemporaryDirectory(prefix="clary-bench-") as name:
         scratch = Path(name)
-        files = [generated.write_rows(scratch / f"part-{part}.csv", rows // 2, first=part << 20) for part in (0, 1)]
-        results = [row for algorithm in options.algorithms for row in compare(algorithm, files, runs, scratch)]
+        files = [
+            generated.write_rows(scratch / f"part-{part}.csv", rows // 2, first=part << 20, width=width)
+            for part in (0, 1)
+        ]
+        results = [row for each in options.algorithms for row in compare(each, files, width, runs, scratch)]
     show("One host and two, a core each: seconds of the whole job, medians", results)
     keep(options.json, {"hosts": results})
 
 
-def compare(algorithm: str, files: Sequence[Path], runs: int, scratch: Path) -> list[Row]:
+def compare(algorithm: str, files: Sequence[Path], width: int, runs: int, scratch: Path) -> list[Row]:
     """One host and two in turn, a row each."""
     seconds: dict[int, list[float]] = {1: [], 2: []}
     quality: dict[int, float] = {}
     for _ in range(runs):
         for hosts in seconds:
-            taken, leader = run(algorithm, files, hosts, scratch)
+            taken, leader = run(algorithm, files, width, hosts, scratch)
             seconds[hosts].append(taken)
-            quality[hosts] = generated.quality(leader.predictor())
+            quality[hosts] = generated.quality(leader.predictor(), width)
     medians = {hosts: statistics.median(values) for hosts, values in seconds.items()}
     bar = BARS.get(algorithm)
     return [
         {
             "algorithm": algorithm,
+            "columns": width,
             "hosts": hosts,
             "seconds": medians[hosts],
             "times as fast": medians[1] / medians[hosts],
@@ -80,14 +86,14 @@ def compare(algorithm: str, files: Sequence[Path], runs: int, scratch: Path) -> 
     ]
 
 
-def run(algorithm: str, files: Sequence[Path], hosts: int, scratch: Path) -> tuple[float, TrainingJob]:
+def run(algorithm: str, files: Sequence[Path], width: int, hosts: int, scratch: Path) -> tuple[float, TrainingJob]:
     """Seconds of one job on that many hosts, and the leader's side of it."""
     names = [f"algo-{number}" for number in range(1, hosts + 1)]
     jobs = [
         TrainingJob(
             Path(tempfile.mkdtemp(dir=scratch)),
             algorithm,
-            JOBS[algorithm],
+            {**JOBS[algorithm], "feature_dim": str(width)} if algorithm == "kmeans" else JOBS[algorithm],
             {"train": Channel(files[rank::hosts], sharded=True)},
             hosts=names,
             current=name,

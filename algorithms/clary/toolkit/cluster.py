@@ -10,12 +10,13 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import selectors
 import socket
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import IO, Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,10 @@ from clary.toolkit.errors import PlatformError
 PORT = 7070
 CONNECT_WAIT = 300.0  # seconds; host names may not resolve at the start of a job
 SILENCE = 3600.0  # seconds without a word from a host that is still connected
+WATCH = (
+    0.002  # seconds; a host that goes to sleep while it waits takes longer to wake than most messages take to come
+)
+READ_AHEAD = 1 << 16  # bytes
 LONGEST_HEAD = 1 << 16  # bytes of the line before a message's arrays
 LONGEST_REASON = 4096  # characters
 LONGEST_NAME = 1024  # bytes of a host's name; a stranger must not make the leader reserve memory
@@ -62,23 +67,29 @@ class Cluster:
         """The element-wise sum over all hosts, the same on each; all give the same shape and type."""
         return self.sum_all([array])[0]
 
-    def sum_all(self, arrays: Sequence[Array]) -> list[Array]:
-        """The sums of several arrays, which travel in one message each way."""
+    def sum_all(self, arrays: Sequence[Array], meanwhile: Callable[[], None] | None = None) -> list[Array]:
+        """The sums of several arrays, which travel in one message each way.
+
+        ``meanwhile`` is work that does not need the sums; it is done where a host would wait for the others.
+        """
+        meanwhile = meanwhile or _nothing
         if self.size == 1:
+            meanwhile()
             return list(arrays)
         if not self.leads:
             self._peers[0].send(arrays)
+            meanwhile()
             return self._peers[0].receive()
-        totals = [array.copy() for array in arrays]
+        totals, parts = list(arrays), _parts_of(arrays)
         for peer in self._peers:
             others = peer.receive()
-            if [(o.shape, o.dtype) for o in others] != [(t.shape, t.dtype) for t in totals]:
+            if _parts_of(others) != parts:
                 raise PlatformError(
                     f"host {peer.host} is at another step than this one; do all hosts run one version?"
                 )
-            for total, other in zip(totals, others, strict=True):
-                total += other
+            totals = [np.add(total, other, out=other) for total, other in zip(totals, others, strict=True)]
         self._give(totals)
+        meanwhile()
         return totals
 
     def broadcast(self, array: Array | None) -> Array:
@@ -173,38 +184,37 @@ class _Peer:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.host = host
         self._connection = connection
-        # Buffered, so that a small message costs one system call and not three.
-        self._reader = cast(IO[bytes], connection.makefile("rb", buffering=1 << 16))
+        self._arrivals = selectors.DefaultSelector()
+        self._arrivals.register(connection, selectors.EVENT_READ)
+        # Messages are read through a buffer, so that a small one costs one system call and not three.
+        self._buffer = memoryview(bytearray(READ_AHEAD))
+        self._held = self._buffer[:0]
 
     def send(self, arrays: Sequence[Array]) -> None:
         """Hand the arrays over; PlatformError if the host has left."""
         whole = [np.asarray(array, order="C") for array in arrays]
-        head = _head(tuple((array.dtype.str, array.shape) for array in whole))
-        contents = [memoryview(array.reshape(-1).view(np.uint8).data) for array in whole]
-        self._send([struct.pack("<I", len(head)), head, *contents])
+        self._send(_head(_parts_of(whole)), whole)
 
     def send_reason(self, reason: str) -> None:
         """Say why this host leaves, in place of arrays; PlatformError if the other one has left before."""
-        head = json.dumps({"reason": reason[:LONGEST_REASON]}).encode()
-        self._send([struct.pack("<I", len(head)), head])
+        self._send(_framed({"reason": reason[:LONGEST_REASON]}), [])
 
     def receive(self, *, most: int | None = None, seconds: float = SILENCE) -> list[Array]:
         """The arrays of the next message, each its own to change; PlatformError says why there is none."""
         try:
-            self._connection.settimeout(seconds)
-            arrays = self._arrays(most)
+            arrays = self._arrays(most, time.monotonic() + seconds)
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise PlatformError(f"host {self.host} has left the job: {error}; see its log") from error
         return arrays
 
     def close(self) -> None:
         """End the connection."""
-        with contextlib.suppress(OSError):
-            self._reader.close()
+        self._arrivals.close()
         self._connection.close()
 
-    def _send(self, parts: Sequence[bytes | memoryview]) -> None:
-        small = sum(map(len, parts)) < 1 << 16
+    def _send(self, head: bytes, arrays: Sequence[Array]) -> None:
+        parts = [head, *(array.data for array in arrays)]
+        small = sum(array.nbytes for array in arrays) < READ_AHEAD
         try:
             for part in [b"".join(parts)] if small else parts:
                 self._connection.sendall(part)
@@ -221,40 +231,66 @@ class _Peer:
             return error
         return None
 
-    def _arrays(self, most: int | None) -> list[Array]:
-        (length,) = struct.unpack("<I", self._exactly(4))
+    def _arrays(self, most: int | None, deadline: float) -> list[Array]:
+        (length,) = struct.unpack("<I", self._exactly(4, deadline))
         if length > LONGEST_HEAD:
             raise ConnectionError("it does not speak this protocol")
-        parts, total = _parts(bytes(self._exactly(length)))
+        parts, total = _read_head(bytes(self._exactly(length, deadline)))
         if most is not None and total > most:
             raise ConnectionError("it sent more than its name")
-        content = self._exactly(total)
-        return [
-            np.frombuffer(content, dtype, math.prod(shape), start).reshape(shape) for dtype, shape, start in parts
-        ]
+        content = self._exactly(total, deadline)
+        return [np.ndarray(shape, dtype, content, start) for dtype, shape, start in parts]
 
-    def _exactly(self, size: int) -> bytearray:
+    def _exactly(self, size: int, deadline: float) -> bytearray:
+        """So many bytes of the stream."""
         content = bytearray(size)
-        view = memoryview(content)
-        got = 0
-        while got < size:
-            count = cast(Any, self._reader).readinto(view[got:])
-            if not count:
-                raise ConnectionError("the connection was closed")
-            got += count
+        rest = memoryview(content)
+        while rest:
+            if not self._held and len(rest) >= READ_AHEAD:
+                count = self._some(rest, deadline)
+            else:
+                self._held = self._held or self._buffer[: self._some(self._buffer, deadline)]
+                count = min(len(rest), len(self._held))
+                rest[:count], self._held = self._held[:count], self._held[count:]
+            rest = rest[count:]
         return content
+
+    def _some(self, place: memoryview, deadline: float) -> int:
+        """The number of bytes, at least one, that have come and are in that place now."""
+        asleep = time.monotonic() + WATCH
+        while not self._arrivals.select(0):
+            now = time.monotonic()
+            if now > asleep and not self._arrivals.select(max(0.0, deadline - now)):
+                raise TimeoutError("it has been silent for too long")
+        count = self._connection.recv_into(place)
+        if not count:
+            raise ConnectionError("the connection was closed")
+        return count
 
 
 # Every step of a job sends arrays of the same types and shapes, so what their line says is worked out once.
 
+_Parts = tuple[tuple[np.dtype[Any], tuple[int, ...]], ...]
+
+
+def _parts_of(arrays: Sequence[Array]) -> _Parts:
+    return tuple([(array.dtype, array.shape) for array in arrays])
+
 
 @lru_cache(maxsize=64)
-def _head(parts: tuple[tuple[str, tuple[int, ...]], ...]) -> bytes:
-    return json.dumps(parts).encode()
+def _head(parts: _Parts) -> bytes:
+    return _framed([(dtype.str, shape) for dtype, shape in parts])
+
+
+def _framed(told: Any) -> bytes:
+    head = json.dumps(told).encode()
+    # The arrays behind the line begin where the processor likes to find them.
+    head += b" " * (-(4 + len(head)) % 16)
+    return struct.pack("<I", len(head)) + head
 
 
 @lru_cache(maxsize=64)
-def _parts(head: bytes) -> tuple[list[tuple[np.dtype[Any], list[int], int]], int]:
+def _read_head(head: bytes) -> tuple[list[tuple[np.dtype[Any], list[int], int]], int]:
     """Type, shape and place of each array behind that line, and their bytes together."""
     told = json.loads(head)
     if isinstance(told, dict):
@@ -267,3 +303,7 @@ def _parts(head: bytes) -> tuple[list[tuple[np.dtype[Any], list[int], int]], int
         found.append((dtype, shape, end))
         end += math.prod(shape) * dtype.itemsize
     return found, end
+
+
+def _nothing() -> None:
+    pass

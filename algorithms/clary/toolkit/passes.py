@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -30,14 +31,16 @@ class Step:
     records: Records | None
     _job: Job[Any]
     _flags: Callable[[], npt.NDArray[np.int64]]
+    _read_on: Callable[[], None]
     agreed: npt.NDArray[np.int64] | None = None
 
     def sum(self, *arrays: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
         """The sums of the arrays over all hosts, the same on each; at most once in a step.
 
-        What the passes must agree on travels in the same message, so that a step waits for the network once.
+        What the passes must agree on travels in the same message, so that a step waits for the network once, and
+        the rows of a later step are read meanwhile.
         """
-        *summed, self.agreed = self._job.cluster.sum_all([*arrays, self._flags()])
+        *summed, self.agreed = self._job.cluster.sum_all([*arrays, self._flags()], self._read_on)
         return summed
 
 
@@ -108,17 +111,20 @@ class Passes:
         supply = self._supply()
         for _ in range(self.step):  # read again and left alone: this job resumes behind them
             next(supply)
-        records = next(supply)
-        total, stop, _ = self.job.cluster.sum(self._flags(records)).tolist()
+        # The batch of this step, the next one, whose rows the hosts agree on, and one that is read ahead.
+        queue = deque([next(supply), next(supply)])
+        total, stop, _ = self.job.cluster.sum(self._flags(queue[0])).tolist()
         # A job that is stopped before its first batch still takes that one, so that there is a model to leave.
         while total and not (stop and self.rows):
-            following = next(supply)
-            step = Step(self.epoch, self.step, records, self.job, partial(self._flags, following))
+            records, following = queue.popleft(), queue[0]
+            flags, read_on = partial(self._flags, following), partial(_read_on, queue, supply)
+            step = Step(self.epoch, self.step, records, self.job, flags, read_on)
             yield step
             self.step, self.rows = self.step + 1, self.rows + total
-            agreed = self.job.cluster.sum(self._flags(following)) if step.agreed is None else step.agreed
-            records = following
-            total, stop, save = agreed.tolist()
+            if step.agreed is None:
+                step.sum()
+            assert step.agreed is not None
+            total, stop, save = step.agreed.tolist()
             if save and total:
                 self._save()
         self.stopped = bool(stop)
@@ -151,3 +157,7 @@ class Passes:
         if self.job.cluster.leads:
             self.job.log.metric(PROGRESS.name, 100.0 * self.epoch / self.epochs)
             self.job.log.metric(THROUGHPUT.name, rows / max(seconds, 1e-9))
+
+
+def _read_on(queue: deque[Records | None], supply: Iterator[Records | None]) -> None:
+    queue.append(next(supply))

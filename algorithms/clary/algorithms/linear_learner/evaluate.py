@@ -227,7 +227,8 @@ def ranks(scores_NC: Array, labels_N: npt.NDArray[np.intp]) -> npt.NDArray[np.in
 
 def area_under_curve(scores_N: Array, labels_N: Array) -> float | None:
     """Chance that a row of class 1 scores above one of class 0, a tie counting half; None without both classes."""
-    above, below = scores_N[labels_N.astype(bool)], np.sort(scores_N[~labels_N.astype(bool)])
+    # Both are sorted, because a search in the order of what is searched is several times as fast.
+    above, below = (np.sort(scores_N[labels_N.astype(bool) == side]) for side in (True, False))
     if not len(above) or not len(below):
         return None
     beaten = np.searchsorted(below, above, "left").sum() + np.searchsorted(below, above, "right").sum()
@@ -305,13 +306,15 @@ def calibrate(scores_N: Array, labels_N: Array, criterion: Criterion) -> Calibra
     """
     if not len(scores_N):
         raise ValueError("there is no row to calibrate the threshold on")
-    order = np.argsort(-scores_N, kind="stable")
-    sorted_N = scores_N[order].astype(np.float64)
-    last = np.append(np.flatnonzero(sorted_N[1:] != sorted_N[:-1]), len(sorted_N) - 1)
-    said = np.concatenate([[0], last + 1])
-    hit = np.concatenate([[0], np.cumsum(labels_N[order], dtype=np.int64)[last]])
-    index, value = criterion.best(hit, said, hit[-1:], len(sorted_N))
-    return Calibration(_between(sorted_N[last], int(index)), float(value))
+    # Sorted by themselves: far quicker than the order of all rows by their scores.
+    scores_N = scores_N.astype(np.float64)
+    ascending_N, positive = np.sort(scores_N), np.sort(scores_N[labels_N.astype(bool)])
+    first = np.flatnonzero(np.append(True, ascending_N[1:] != ascending_N[:-1]))[::-1]
+    cuts = ascending_N[first]
+    said = np.concatenate([[0], len(ascending_N) - first])
+    hit = np.concatenate([[0], len(positive) - np.searchsorted(positive, cuts, "left")])
+    index, value = criterion.best(hit, said, hit[-1:], len(ascending_N))
+    return Calibration(_between(cuts, int(index)), float(value))
 
 
 def steady(scores_N: Array, labels_N: Array, criterion: Criterion, rng: np.random.Generator) -> Calibration:
