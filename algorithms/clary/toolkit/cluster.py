@@ -213,7 +213,7 @@ class _Peer:
         self._connection.close()
 
     def _send(self, head: bytes, arrays: Sequence[Array]) -> None:
-        parts = [head, *(array.data for array in arrays)]
+        parts: list[bytes | memoryview] = [head, *(array.data for array in arrays)]
         small = sum(array.nbytes for array in arrays) < READ_AHEAD
         try:
             for part in [b"".join(parts)] if small else parts:
