@@ -14,6 +14,7 @@ import pytest
 from clary.runner.request import ChannelRequest, TrainingRequest
 from clary.runner.training import start_training
 from clary.runner.view import JobView, LogLine
+from clary.toolkit.errors import PlatformError
 
 if sys.platform == "win32":
     pytest.skip("the stand-in program is started by a shell", allow_module_level=True)
@@ -166,3 +167,22 @@ def test_a_lost_job_reads_as_failed(played: Path, monkeypatch: pytest.MonkeyPatc
 def test_log_lines_read_back() -> None:
     line = LogLine(1_900_000_000.25, "algo-1", "[a] b  c ")
     assert LogLine.parse(str(line)) == line
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a file that is always full")
+def test_a_full_disk_ends_the_job_and_is_named(played: Path) -> None:
+    (played / "job").mkdir()
+    (played / "job/job.log").symlink_to("/dev/full")
+    state = start(played, plays=["wait"]).wait(30)
+    assert state.status == "Failed"
+    assert state.failure is not None
+    assert state.failure.startswith(f"InternalServerError: the job cannot write to {played / 'job'}: No space left")
+    assert "free some space" in state.failure
+    assert (played / "job/metrics.json").exists()
+    assert not (played / "job/reserve").exists()
+
+
+def test_a_job_that_cannot_begin_says_where_it_could_not_write(played: Path) -> None:
+    (played / "job").write_text("a file, no folder")
+    with pytest.raises(PlatformError, match=f"cannot write to {played / 'job'}: File exists"):
+        start(played)

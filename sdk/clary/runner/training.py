@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
+import errno
 import json
 import os
 import shutil
@@ -26,13 +28,15 @@ from clary.runner.process import Child, child_environment
 from clary.runner.request import TrainingRequest
 from clary.runner.view import JobView, LogLine
 from clary.toolkit.artifact import write_whole
-from clary.toolkit.errors import ClaryError, UserError
+from clary.toolkit.errors import ClaryError, PlatformError, UserError
 
 _TICK = 0.1
 _HEARTBEAT = 5.0
 _PEERS_GRACE = 10.0
 _EXIT_GRACE = 5.0
 _KEPT_LINES = 50
+_RESERVE = "reserve"  # a file whose place on the disk is kept for the last words of a job that has filled it
+_RESERVED = 1 << 17  # bytes
 _watched: set[_Watch] = set()
 
 
@@ -47,12 +51,20 @@ def start_training(request: TrainingRequest, folder: Path, *, attributes: Mappin
     files = find_channels(request)
     if (folder / STATE).exists():
         raise UserError(f"{folder} holds a job already; choose another name or folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    layouts = {host: JobFolder(folder).host(host) for host in request.host_names}
-    feeders = [feeder for host, layout in layouts.items() for feeder in lay_out(request, files, host, layout)]
-    watch = _Watch(request, JobFolder(folder), layouts, feeders, attributes or {})
-    watch.start()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        layouts = {host: JobFolder(folder).host(host) for host in request.host_names}
+        feeders = [feeder for host, layout in layouts.items() for feeder in lay_out(request, files, host, layout)]
+        watch = _Watch(request, JobFolder(folder), layouts, feeders, attributes or {})
+        watch.start()
+    except OSError as error:
+        raise PlatformError(_unwritable(folder, error)) from error
     return JobView(folder)
+
+
+def _unwritable(folder: Path, error: OSError) -> str:
+    hint = "; free some space or choose another folder" if error.errno == errno.ENOSPC else ""
+    return f"the job cannot write to {folder}: {error.strerror or type(error).__name__}{hint}"
 
 
 class _Watch:
@@ -81,12 +93,14 @@ class _Watch:
         self._children: dict[str, Child] = {}
         self._rendezvous = f"127.0.0.1:{free_port()}" if request.hosts > 1 else None
         self._stopping: str | None = None
+        self._unwritten: OSError | None = None
         self._kill_at = float("inf")
         self._log: TextIO
         self._thread = threading.Thread(target=self._run, name=f"clary-job-{request.name}", daemon=True)
 
     def start(self) -> None:
         """Write the first state, start the processes and the watching."""
+        (self._folder.path / _RESERVE).write_bytes(bytes(_RESERVED))
         self._log = self._folder.log.open("w", encoding="utf-8", newline="\n")
         self._folder.write(self._state)
         try:
@@ -131,8 +145,11 @@ class _Watch:
     def _line(self, host: str, text: str) -> None:
         with self._lock:
             line = LogLine(time.time(), host, text.replace("\n", " "))
-            self._log.write(f"{line}\n")
-            self._log.flush()
+            try:
+                self._log.write(f"{line}\n")
+                self._log.flush()
+            except OSError as error:
+                self._unwritten = self._unwritten or error
             self._last[host].append(text)
             self._extractor.read(text, line.time)
 
@@ -143,6 +160,8 @@ class _Watch:
             self._conclude()
         except ClaryError as error:
             self._finish("Failed", f"AlgorithmError: {error}")
+        except OSError as error:
+            self._finish("Failed", self._no_room(error))
         except BaseException as error:
             self._finish("Failed", f"InternalServerError: {type(error).__name__}: {error}")
             raise
@@ -163,7 +182,8 @@ class _Watch:
                 self._stop("Stopped", self._request.stop_grace)
             if self._request.timeout is not None and now - began > self._request.timeout:
                 self._stop("MaxRuntimeExceeded", self._request.stop_grace)
-            if self._stopping is None and any(child.status for child in self._children.values()):
+            failed = self._unwritten or any(child.status for child in self._children.values())
+            if self._stopping is None and failed:
                 self._stop("Failed", _PEERS_GRACE)
             if now > self._kill_at:
                 self._kill()
@@ -194,6 +214,9 @@ class _Watch:
 
     def _conclude(self) -> None:
         """Decide what became of the job, and pack what it made."""
+        if self._unwritten:
+            self._finish("Failed", self._no_room(self._unwritten))
+            return
         failed = sorted((c.ended_at or 0.0, host, c) for host, c in self._children.items() if c.status != 0)
         stopped = self._stopping is not None and self._stopping != "Failed"
         if failed and not stopped:
@@ -207,18 +230,27 @@ class _Watch:
         self._finish("Stopped" if stopped else "Completed", None)
 
     def _finish(self, status: Status, failure: str | None) -> None:
-        """Write metrics and the final state, and clear away what only the running job needed."""
-        with self._lock:
+        """Clear away what only the running job needed, then write metrics and the final state."""
+        with self._lock, contextlib.suppress(OSError):
             self._log.close()
-        write_whole(self._folder.metrics, json.dumps(self._extractor.metrics.as_json(), indent=2).encode() + b"\n")
+        # First, because the disk may be full.
+        (self._folder.path / _RESERVE).unlink(missing_ok=True)
         shutil.rmtree(self._folder.data, ignore_errors=True)
         for layout in self._layouts.values():
             shutil.rmtree(layout.data, ignore_errors=True)
             if status != "Failed":
                 shutil.rmtree(layout.model, ignore_errors=True)
+        metrics = json.dumps(self._extractor.metrics.as_json(), indent=2).encode() + b"\n"
+        try:
+            write_whole(self._folder.metrics, metrics)
+        except OSError as error:
+            status, failure = "Failed", failure or self._no_room(error)
         self._folder.stop_request.unlink(missing_ok=True)
         secondary = self._stopping if status == "Stopped" and self._stopping else status
         self._note(status=status, secondary=secondary, failure=failure, ended=time.time())
+
+    def _no_room(self, error: OSError) -> str:
+        return f"InternalServerError: {_unwritable(self._folder.path, error)}"
 
     def _note(self, **changes: Any) -> None:
         self._state = replace(self._state, **changes)
