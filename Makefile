@@ -8,6 +8,8 @@ ifeq ($(OS),Windows_NT)
   BIN := $(VENV)/Scripts
   PY := $(BIN)/python.exe
 endif
+# A process for each core. Each begins with a run of neighbors, which share what is trained or started once for many.
+TESTS := $(PY) -m pytest --numprocesses=auto --dist=worksteal
 PIP := $(PY) -m pip --quiet --disable-pip-version-check
 
 # The folder this runs in must not stand in for an installed package: `datasets` is also one of the best-known ones.
@@ -34,10 +36,10 @@ check: setup ## format, lint, types, imports, generated text, quick tests: in un
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/clary generate --check
-	$(PY) -m pytest -q -m "not slow and not gpu and not docker"
+	$(TESTS) -q -m "not slow and not gpu and not docker"
 
 test: setup ## the whole test suite
-	$(PY) -m pytest -m "not gpu and not docker"
+	$(TESTS) -m "not gpu and not docker"
 
 gpu: setup ## the tests that need a CUDA device, on a machine that has one
 	$(PY) -m pytest -m gpu
