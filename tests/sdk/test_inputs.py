@@ -23,7 +23,7 @@ MAGIC = b"\x0a\x23\xd7\xce"
     [
         ("rows.csv", b"1,2\n", "text/csv;label_size=0"),
         ("ROWS.CSV", b"1,2\n", "text/csv;label_size=0"),
-        ("rows.csv.gz", gzip.compress(b"1,2\n"), "text/csv;label_size=0"),
+        ("rows.csv.gz", gzip.compress(b"1,2\n", mtime=0), "text/csv;label_size=0"),
         ("rows.pbr", b"", "application/x-recordio-protobuf"),
         ("rows.recordio", b"", "application/x-recordio-protobuf"),
         ("rows.data", b"", "application/x-recordio-protobuf"),
