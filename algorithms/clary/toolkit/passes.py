@@ -48,11 +48,11 @@ class Step:
 class Passes:
     """``epochs`` passes over the train channel, the same number of steps on every host.
 
-    ``arrays`` returns what must be saved for the algorithm to go on later, and what the leader returns is saved; it
-    is called on every host at the same step, so the hosts may bring together there what each has found. ``resume``
-    hands it back, and the passes read on behind it. Rows are shuffled within a window, seeded by
-    job and epoch, unless their order means nothing to the algorithm (``shuffle``). After the last step, ``rows`` is the number of rows read by all hosts, and ``stopped`` says
-    whether the platform ended the job early.
+    ``arrays`` returns what must be saved for the algorithm to go on later. What the leader returns is saved; every host
+    is asked at the same step, so that they may bring together what each has found. ``resume`` hands it back, and the
+    passes read on behind it. Rows are shuffled within a window, seeded by job and epoch, where ``shuffle`` is true.
+    After the last step, ``rows`` is the number of rows read by all hosts, and ``stopped`` says whether the platform
+    ended the job early.
     """
 
     job: Job[Any]
@@ -136,11 +136,10 @@ class Passes:
             self.epoch, self.step = self.epoch + 1, 0
 
     def _flags(self, records: Records | None) -> npt.NDArray[np.int64]:
-        """What hosts agree on before a batch: its rows, whether to stop or to save before it, whether to save at all."""
-        count, leads, checkpoints = 0 if records is None else len(records), self.job.cluster.leads, self.job.checkpoints
-        return np.array(
-            [count, self.job.stop.is_set(), leads and checkpoints.due, leads and checkpoints.kept], np.int64
-        )
+        """What hosts agree on before a batch: its rows, whether to stop or save before it, whether to save at all."""
+        count, checkpoints = 0 if records is None else len(records), self.job.checkpoints
+        leads, stop = self.job.cluster.leads, self.job.stop.is_set()
+        return np.array([count, stop, leads and checkpoints.due, leads and checkpoints.kept], np.int64)
 
     def _supply(self) -> Iterator[Records | None]:
         """This host's batches of one pass, then None for as long as other hosts have some."""

@@ -1,4 +1,7 @@
-"""Moments where the job computes: NumPy and BLAS on the processor, torch on a GPU. D features, L columns of a sketch."""
+"""Moments where the job computes: NumPy and BLAS on the processor, torch on a GPU.
+
+B rows of a block, D features, L columns of a sketch.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ def moments_on(
 
 
 class DeviceMoments(Moments):
-    """The same moments, formed and kept in float64 on a device of torch; blocks of sparse rows go there as dense ones.
+    """The same moments, formed and kept in float64 on a device of torch; sparse rows go there as dense blocks.
 
     Nothing is copied back before somebody asks, so the processor can read on while the device computes.
     """

@@ -66,7 +66,12 @@ class Moments:
 
     def state(self) -> dict[str, Array]:
         """Everything that ``restore`` needs, as arrays that are not changed by what is added later."""
-        kept = {"mean": self.mean_D, "product": self.product_DL, "sparse": self._sparse_sums_D, "counts": self._counts}
+        kept = {
+            "mean": self.mean_D,
+            "product": self.product_DL,
+            "sparse": self._sparse_sums_D,
+            "counts": self._counts,
+        }
         return {name: array.copy() for name, array in kept.items()}
 
     def restore(self, state: Mapping[str, Array]) -> None:
@@ -74,11 +79,13 @@ class Moments:
         self.mean_D, self._sparse_sums_D, self._counts = (
             state[name].astype(np.float64) for name in ("mean", "sparse", "counts")
         )
-        self.product_DL = np.asarray(state["product"], np.float64, order="F" if self.test_DL is None else "C").copy("K")
+        self.product_DL = np.asarray(state["product"], np.float64, order="F" if self.test_DL is None else "C").copy(
+            "K"
+        )
 
     def settle(self) -> Summary:
         """What all rows added so far come to, the sparse ones centered and merged with the others."""
-        dense, sparse, squares = self._counts
+        dense, sparse, squares = self._counts.tolist()
         mean_D, product_DL = self.mean_D.copy(), self.product_DL.copy("K")
         if sparse and self.centered:
             sparse_mean_D = self._sparse_sums_D / sparse
@@ -86,9 +93,9 @@ class Moments:
             between = dense * sparse / (dense + sparse)
             product_DL -= self.outer(sparse_mean_D, sparse)
             product_DL += self.outer(shift_D, between)
-            squares += between * (shift_D @ shift_D) - sparse * (sparse_mean_D @ sparse_mean_D)
+            squares += float(between * (shift_D @ shift_D) - sparse * (sparse_mean_D @ sparse_mean_D))
             mean_D += shift_D * (sparse / (dense + sparse))
-        return Summary(float(dense + sparse), mean_D, product_DL, float(squares))
+        return Summary(dense + sparse, mean_D, product_DL, squares)
 
     def _add_block(self, part_BD: Array) -> None:
         count, before = len(part_BD), self._counts[0]
@@ -135,11 +142,11 @@ class Moments:
 
     def outer(self, shift_D: Array, weight: float) -> Array:
         """What a centered row of that weight adds to the product."""
-        if self.test_DL is not None:
-            return np.multiply.outer(weight * shift_D, shift_D @ self.test_DL)
         if self.axes_DD is not None:
             shift_D = shift_D @ self.axes_DD
-        return np.multiply.outer(weight * shift_D, shift_D)
+        right = shift_D if self.test_DL is None else shift_D @ self.test_DL
+        product_DL: Array = np.multiply.outer(weight * shift_D, right)
+        return product_DL
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ class Hyperparameters(HyperparameterSet):
     num_components: int = integer(
         at_least=1, required=True, doc="Number of principal components to keep; at most feature_dim."
     )
+    mini_batch_size: int = integer(at_least=1, required=True, doc="Rows per batch on each host.")
     algorithm_mode: str = choice(
         REGULAR,
         of=MODES,
@@ -106,5 +107,5 @@ SPEC = AlgorithmSpec(
         "epochs": "the components are exact after one pass, so further passes would change nothing",
         "force_dense": "sparse and dense rows give the same model, so there is nothing to force",
     },
-    measured={"feature_dim": "feature_dim"},
+    measured={"feature_dim": "feature_dim", "mini_batch_size": "mini_batch_size"},
 )

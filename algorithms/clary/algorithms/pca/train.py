@@ -30,7 +30,7 @@ from clary.toolkit.records import Records
 def train(job: Job[Hyperparameters]) -> Artifact:
     """The components of the train channel; the test channel is scored where there is one.
 
-    DataError where there are fewer rows than components, UserError where the job was stopped before there were enough.
+    DataError where there are fewer rows than components, UserError where the job was stopped before it had enough.
     """
     hp = job.hyperparameters
     job.log.say(f"{hp.feature_dim} feature(s) found in 'data'.")
@@ -149,7 +149,7 @@ def _score(job: Job[Hyperparameters], result: Components) -> None:
         if mean_D is not None:
             rows_ND -= mean_D
         along_NK = project(rows_ND, None, result.v_DK)
-        sums += [len(records), np.vdot(along_NK, along_NK), np.vdot(rows_ND, rows_ND)]
+        sums += np.array([len(records), np.vdot(along_NK, along_NK), np.vdot(rows_ND, rows_ND)])
     rows, kept, whole = cluster.sum(sums).tolist()
     if not rows:
         raise DataError("there is no row to score", source="channel test")
