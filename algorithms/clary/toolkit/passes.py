@@ -48,11 +48,11 @@ class Step:
 class Passes:
     """``epochs`` passes over the train channel, the same number of steps on every host.
 
-    ``arrays`` returns what must be saved for the algorithm to go on later. What the leader returns is saved; every host
-    is asked at the same step, so that they may bring together what each has found. ``resume`` hands it back, and the
-    passes read on behind it. Rows are shuffled within a window, seeded by job and epoch, where ``shuffle`` is true.
-    After the last step, ``rows`` is the number of rows read by all hosts, and ``stopped`` says whether the platform
-    ended the job early.
+    ``arrays`` returns what must be saved for the algorithm to go on later. What the leader returns is saved; every
+    host is asked at the same step, so that they may bring together what each has found. ``resume`` hands it back, and
+    the passes read on behind it. Rows are shuffled within a window, seeded by job and epoch, where ``shuffle`` is
+    true. After the last step, ``rows`` is the number of rows read by all hosts, and ``stopped`` says whether the
+    platform ended the job early.
     """
 
     job: Job[Any]

@@ -10,7 +10,7 @@ from clary.sdk.estimator import Options, TypedEstimator
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-__all__ = ["KMeans", "LinearLearner", "PCA", "XGBoost"]
+__all__ = ["PCA", "KMeans", "LinearLearner", "XGBoost"]
 
 
 class KMeans(TypedEstimator):
@@ -297,8 +297,8 @@ class PCA(TypedEstimator):
     Rows in memory, files and addresses train it by ``fit``; the other keywords are those of ``Estimator``.
 
     feature_dim: Number of features in each row. An integer at least 1. Told by the data if not given.
-    mini_batch_size: Rows per batch on each host. An integer at least 1. Told by the data if not given.
     num_components: Number of principal components to keep; at most feature_dim. An integer at least 1.
+    mini_batch_size: Rows per batch on each host. An integer at least 1. Told by the data if not given.
     algorithm_mode: How the components are found: 'regular' is exact and holds a matrix of feature_dim by
         feature_dim; 'randomized' is close and holds a narrow sketch of it, for wide data. One of 'regular',
         'randomized'. Default: regular.

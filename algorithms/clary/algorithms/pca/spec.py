@@ -18,7 +18,6 @@ class Hyperparameters(HyperparameterSet):
     """The managed PCA's hyperparameters, names and defaults unchanged."""
 
     feature_dim: int = integer(at_least=1, required=True, doc="Number of features in each row.")
-    mini_batch_size: int = integer(at_least=1, required=True, doc="Rows per batch on each host.")
     num_components: int = integer(
         at_least=1, required=True, doc="Number of principal components to keep; at most feature_dim."
     )
