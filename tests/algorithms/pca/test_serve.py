@@ -53,6 +53,11 @@ def test_json_lines_hold_one_projection_each(predictor: Predictor) -> None:
     np.testing.assert_allclose([line["projection"] for line in lines], EXPECTED, rtol=1e-6)
 
 
+def test_csv_holds_a_projection_in_each_line(predictor: Predictor) -> None:
+    lines = [[float(cell) for cell in line.split(b",")] for line in answered(predictor, CSV).splitlines()]
+    np.testing.assert_allclose(lines, EXPECTED, rtol=1e-6)
+
+
 def test_records_hold_the_projection_as_a_label(predictor: Predictor) -> None:
     found = list(record_protobuf.decode_answers(answered(predictor, RECORDIO_PROTOBUF)))
     assert [list(each) for each in found] == [["projection"]] * 2
@@ -74,10 +79,10 @@ def test_the_managed_file_that_we_write_answers_like_our_own_model(tmp_path: Pat
     (tmp_path / "model_algo-1").write_bytes(trained.artifact.files["model_algo-1"])
     theirs = Predictor.load(Predictor.adopt(tmp_path), "cpu")
     body = "".join(",".join(map(str, row)) + "\n" for row in rows[:5]).encode()
-    found = [
+    one, other = (
         each.predict(each.decode(body, MediaType.parse(CSV)))["projection"] for each in (theirs, trained.predictor())
-    ]
-    np.testing.assert_allclose(*found, rtol=1e-4, atol=1e-4)
+    )
+    np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
 
 
 def test_a_shift_of_a_million_leaves_the_projections_their_digits() -> None:

@@ -48,7 +48,8 @@ def test_the_types_of_requests_and_answers_are_the_published_ones() -> None:
     inference = SPEC.describe()["inference"]
     recordio = "application/x-recordio-protobuf"
     assert inference["requests"] == ["text/csv", "application/json", "application/jsonlines", recordio]
-    assert inference["responses"] == ["application/json", "application/jsonlines", recordio]
+    # CSV comes on top.
+    assert inference["responses"] == ["application/json", "application/jsonlines", "text/csv", recordio]
     assert SPEC.payloads.json_key == "projections"
 
 

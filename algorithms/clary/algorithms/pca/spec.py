@@ -90,7 +90,7 @@ SPEC = AlgorithmSpec(
     ),
     payloads=Payloads(
         requests=(media.CSV, media.JSON, media.JSON_LINES, media.RECORDIO_PROTOBUF),
-        responses=(media.JSON, media.JSON_LINES, media.RECORDIO_PROTOBUF),
+        responses=(media.JSON, media.JSON_LINES, media.CSV, media.RECORDIO_PROTOBUF),
         fields=(
             Field(
                 name="projection",
