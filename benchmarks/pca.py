@@ -119,9 +119,7 @@ def accuracy() -> list[Row]:
 def fit(rows: int, runs: int) -> list[Row]:
     """Both programs on the same array, in both types that scikit-learn takes as they are; and the sketch."""
     found: list[Row] = []
-    narrow = np.concatenate(
-        [block(seed, min(_BLOCK, rows - start)) for seed, start in enumerate(range(0, rows, _BLOCK))]
-    )
+    narrow = np.concatenate(list(blocks(rows)))
     for points in (narrow, narrow.astype(np.float64)):
         programs: dict[str, Callable[[Floats], object]] = {
             "covariance_eigh": PCA(COMPONENTS, svd_solver="covariance_eigh").fit,
