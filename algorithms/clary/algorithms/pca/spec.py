@@ -101,7 +101,7 @@ SPEC = AlgorithmSpec(
         json_key="projections",
     ),
     capabilities=Capabilities(gpu=True, hosts=True, resumes=True, random=False),
-    extras=("train", "serve"),
+    extras=("train", "serve", "pca"),
     inert={
         "epochs": "the components are exact after one pass, so further passes would change nothing",
         "force_dense": "sparse and dense rows give the same model, so there is nothing to force",
