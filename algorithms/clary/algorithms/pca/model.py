@@ -19,8 +19,9 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 Rows = Any  # a float array (N, D), or a SciPy CSR matrix of the same shape
 
-# A block and the product that it goes into should lie in the processor's cache together.
-_BLOCK = 1 << 17  # numbers
+# A block should lie in the processor's cache with the product that it goes into. It has more rows where the product
+# does not fit in anyway, so that it is gone through less often, as long as the block takes no more than 256 MB.
+_BLOCK, _LARGEST_BLOCK = 1 << 17, 1 << 25  # numbers
 _FEWEST_ROWS = 256
 # Sparse rows are multiplied as such where that is less work, and where no column is so full that its mean would drown
 # its variance in sums that are not centered.
@@ -48,12 +49,7 @@ class Moments:
         self._sparse_sums_D = np.zeros(width)
         # Rows, sparse rows, and the sum of the squares of all centered numbers.
         self._counts = np.zeros(3)
-        self._rows_at_once = max(_FEWEST_ROWS, _BLOCK // width)
-
-    @property
-    def rows(self) -> int:
-        """Number of rows added so far."""
-        return int(self._counts[:2].sum())
+        self._rows_at_once = max(_BLOCK // width, min(_FEWEST_ROWS, _LARGEST_BLOCK // width), 1)
 
     def add(self, rows_ND: Rows) -> None:
         """Count these rows in; sparse ones are never made dense as a whole."""
