@@ -18,6 +18,7 @@ BENCHMARKS = {
     "kmeans": ["--runs", "1"],
     "linear_learner": ["--quick"],
     "linear_learner_large": ["--quick"],
+    "pca": ["--quick"],
     "boosting": ["--quick"],
     "boosting_large": ["--quick"],
     "hosts": ["--quick"],

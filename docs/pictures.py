@@ -7,6 +7,7 @@ The result is the same on each run with the same versions, so a changed picture 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -24,7 +25,7 @@ from clary.algorithms.linear_learner.evaluate import Criterion, steady
 from clary.algorithms.linear_learner.serve import Predictor
 from clary.algorithms.linear_learner.spec import SPEC as LINEAR
 from clary.datasets import samples
-from clary.sdk import KMeans, LinearLearner, XGBoost
+from clary.sdk import PCA, KMeans, LinearLearner, XGBoost
 from clary.toolkit.channels import ChannelInput
 from clary.toolkit.checkpoint import Checkpoints
 from clary.toolkit.cluster import Cluster
@@ -52,6 +53,7 @@ def main() -> None:
     draw_patients_explained()
     draw_candidates_and_threshold(samples.digits())
     draw_pixels_explained(samples.digits())
+    draw_components(samples.digits().dense())
 
 
 def draw_explanations() -> None:
@@ -71,10 +73,15 @@ def draw_explanations() -> None:
 
 def centers_of(job: Any) -> np.ndarray[Any, Any]:
     """The centers in a job's artifact, k rows of 64 pixels."""
+    return tensors_of(job)["centers"]
+
+
+def tensors_of(job: Any) -> Mapping[str, np.ndarray[Any, Any]]:
+    """The arrays in a job's artifact."""
     from clary.toolkit.artifact import Artifact, opened
 
     with opened(Path(job.model_path)) as folder:
-        return Artifact.read(folder).tensors["centers"]
+        return Artifact.read(folder).tensors
 
 
 def draw_centers(centers: np.ndarray[Any, Any]) -> None:
@@ -271,6 +278,44 @@ def draw_pixels_explained(digits: Records) -> None:
     scale.ax.set_yticklabels(["against an 8", "", "for an 8"], fontsize=11)
     scale.outline.set_visible(False)
     save(figure, "linear-learner-pixels.png")
+
+
+COUNTS = (1, 2, 5, 10, 20, 30, 40, 64)
+SHOWN = (2, 5, 10, 20, 64)
+
+
+def draw_components(pixels: np.ndarray[Any, Any]) -> None:
+    """Left the share of the variance that so many components explain, right digits rebuilt from so many of them."""
+    figure = plt.figure(figsize=(11, 4.4), layout="constrained")
+    left, right = figure.subfigures(1, 2, width_ratios=(1, 1.25))
+    place = left.subplots()
+    for mode, color, style in (("regular", COLORS[0], "o-"), ("randomized", COLORS[1], "s--")):
+        share = [explained(pixels, count, mode) for count in COUNTS]
+        place.plot(COUNTS, share, style, color=color, label=mode, markersize=6)
+    place.set_xlabel("num_components")
+    place.set_ylabel("test:explained_variance")
+    place.set_ylim(0, 1.03)
+    place.grid(axis="y", color="#dddddd")
+    place.legend(frameon=False, loc="lower right")
+    tensors = tensors_of(PCA(num_components=64).fit(train=pixels, logs=False))
+    rows = pixels[[0, 3, 8]]
+    along = (rows - tensors["mean"]) @ tensors["v"]
+    drawn = right.subplots(len(rows), len(SHOWN) + 1)
+    for number, row in enumerate(drawn):
+        # The most significant components come last.
+        images = [tensors["mean"] + along[number, -count:] @ tensors["v"][:, -count:].T for count in SHOWN]
+        for image, cell, title in zip([*images, rows[number]], row, [*map(str, SHOWN), "original"], strict=True):
+            cell.imshow(image.reshape(8, 8), cmap="gray_r", vmin=0, vmax=16)
+            cell.set_axis_off()
+            if number == 0:
+                cell.set_title(title, fontsize=12)
+    save(figure, "pca-digits.png")
+
+
+def explained(pixels: np.ndarray[Any, Any], count: int, mode: str) -> float:
+    """The share of the rows' variance that the components of that mode explain."""
+    model = PCA(num_components=count, algorithm_mode=mode)  # type: ignore[arg-type]
+    return float(model.fit(train=pixels, test=pixels, logs=False).metrics["test:explained_variance"].value)
 
 
 def parts(whole: Records) -> dict[str, Records]:

@@ -13,7 +13,7 @@ import polars
 import pytest
 
 from clary.runner.metrics import Metrics
-from clary.sdk import Estimator, KMeans, LinearLearner, RecordSet, TrainingInput, XGBoost
+from clary.sdk import PCA, Estimator, KMeans, LinearLearner, RecordSet, TrainingInput, XGBoost
 from clary.sdk.backend import Plan, Resources
 from clary.sdk.generation import render_estimators
 from clary.sdk.local import LocalBackend
@@ -69,6 +69,23 @@ def test_set_hyperparameters_are_sent_and_measured_ones_are_filled_in() -> None:
 
 def test_a_given_measure_is_left_alone() -> None:
     assert planned(k=3, feature_dim=9).hyperparameters["feature_dim"] == "9"
+
+
+@pytest.mark.parametrize(("rows", "hosts", "batch"), [(7, 1, "7"), (7, 2, "3"), (1, 2, "1"), (5000, 2, "500")])
+def test_a_batch_that_nobody_set_is_that_of_the_classic_sdk(rows: int, hosts: int, batch: str) -> None:
+    recorder = Recorder()
+    model = PCA(num_components=1, instance_count=hosts, backend=recorder)
+    model.fit(train=np.ones((rows, 2), np.float32), logs=False)
+    assert recorder.plan.hyperparameters["mini_batch_size"] == batch
+    model.fit(train=np.ones((rows, 2), np.float32), mini_batch_size=4, logs=False)
+    assert recorder.plan.hyperparameters["mini_batch_size"] == "4"
+
+
+def test_a_batch_of_a_file_is_that_of_the_classic_sdk(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("1,2\n3,4\n")
+    recorder = Recorder()
+    PCA(num_components=1, backend=recorder).fit(train=tmp_path / "rows.csv", logs=False)
+    assert recorder.plan.hyperparameters["mini_batch_size"] == "500"
 
 
 def test_numbers_of_numpy_are_numbers() -> None:

@@ -96,6 +96,11 @@ def test_each_epoch_has_an_order_of_its_own_that_the_seed_gives(data: Path) -> N
     assert orders(1)[0] != first
 
 
+def test_rows_that_are_not_shuffled_come_in_their_order(data: Path) -> None:
+    passes = Passes(job(data)[0], 2, BATCH, 1, dict, shuffle=False)
+    assert flat(rows(step) for step in passes) == [*range(ROWS)] * 2
+
+
 def test_progress_and_speed_are_reported_after_each_epoch(data: Path) -> None:
     made, lines = job(data)
     list(over(made, 2))

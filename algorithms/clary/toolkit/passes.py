@@ -48,10 +48,11 @@ class Step:
 class Passes:
     """``epochs`` passes over the train channel, the same number of steps on every host.
 
-    ``arrays`` returns what must be saved for the algorithm to go on later, the same on every host; ``resume``
-    hands it back, and the passes read on behind it. Rows are shuffled within a window, seeded by
-    job and epoch. After the last step, ``rows`` is the number of rows read by all hosts, and ``stopped`` says
-    whether the platform ended the job early.
+    ``arrays`` returns what must be saved for the algorithm to go on later. What the leader returns is saved; every
+    host is asked at the same step, so that they may bring together what each has found. ``resume`` hands it back, and
+    the passes read on behind it. Rows are shuffled within a window, seeded by job and epoch, where ``shuffle`` is
+    true. After the last step, ``rows`` is the number of rows read by all hosts, and ``stopped`` says whether the
+    platform ended the job early.
     """
 
     job: Job[Any]
@@ -64,6 +65,8 @@ class Passes:
     rows: int = 0
     stopped: bool = False
     finished: bool = False
+    shuffle: bool = True
+    _saving: bool = False
 
     def __iter__(self) -> Iterator[Step]:
         """Yield the steps; what the body of the loop did is saved before the next one is taken."""
@@ -113,7 +116,8 @@ class Passes:
             next(supply)
         # The batch of this step, the next one, whose rows the hosts agree on, and one that is read ahead.
         queue = deque([next(supply), next(supply)])
-        total, stop, _ = self.job.cluster.sum(self._flags(queue[0])).tolist()
+        total, stop, _, saving = self.job.cluster.sum(self._flags(queue[0])).tolist()
+        self._saving = bool(saving)
         # A job that is stopped before its first batch still takes that one, so that there is a model to leave.
         while total and not (stop and self.rows):
             records, following = queue.popleft(), queue[0]
@@ -124,7 +128,7 @@ class Passes:
             if step.agreed is None:
                 step.sum()
             assert step.agreed is not None
-            total, stop, save = step.agreed.tolist()
+            total, stop, save, _ = step.agreed.tolist()
             if save and total:
                 self._save()
         self.stopped = bool(stop)
@@ -132,26 +136,29 @@ class Passes:
             self.epoch, self.step = self.epoch + 1, 0
 
     def _flags(self, records: Records | None) -> npt.NDArray[np.int64]:
-        """What hosts agree on before a batch: its rows, whether to stop before it, whether to save before it."""
-        count = 0 if records is None else len(records)
-        return np.array(
-            [count, self.job.stop.is_set(), self.job.cluster.leads and self.job.checkpoints.due], np.int64
-        )
+        """What hosts agree on before a batch: its rows, whether to stop or save before it, whether to save at all."""
+        count, checkpoints = 0 if records is None else len(records), self.job.checkpoints
+        leads, stop = self.job.cluster.leads, self.job.stop.is_set()
+        return np.array([count, stop, leads and checkpoints.due, leads and checkpoints.kept], np.int64)
 
     def _supply(self) -> Iterator[Records | None]:
         """This host's batches of one pass, then None for as long as other hosts have some."""
         channel, cluster = self.job.channel("train"), self.job.cluster
         rng = np.random.default_rng([self.job.seed, self.epoch, cluster.rank if channel.sharded else 0])
         window = max(self.batch_size, SHUFFLE_BYTES // (4 * self.width))
-        parts = batches(shuffled(channel.records(width=self.width), rng, rows=window), self.batch_size)
+        rows = channel.records(width=self.width)
+        parts = batches(shuffled(rows, rng, rows=window) if self.shuffle else rows, self.batch_size)
         yield from parts if channel.sharded else shared_out(parts, cluster.rank, cluster.size)
         while True:
             yield None
 
     def _save(self) -> None:
-        if self.job.cluster.leads and self.job.checkpoints.kept:
+        if not self._saving:
+            return
+        arrays = self.arrays()
+        if self.job.cluster.leads:
             state = {"epoch": self.epoch, "step": self.step, "rows": self.rows, "finished": self.finished}
-            self.job.checkpoints.save(self.arrays(), state)
+            self.job.checkpoints.save(arrays, state)
 
     def _report(self, rows: int, seconds: float) -> None:
         if self.job.cluster.leads:

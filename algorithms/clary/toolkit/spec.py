@@ -170,7 +170,7 @@ class AlgorithmSpec:
     extras: tuple[str, ...]
     inert: Mapping[str, str] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
-    measured: Mapping[str, Literal["feature_dim"]] = field(default_factory=dict)
+    measured: Mapping[str, Literal["feature_dim", "mini_batch_size"]] = field(default_factory=dict)
 
     def channel(self, name: str) -> Channel | None:
         """The declared channel of that name, or None."""

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from clary.sdk.predictor import Predictor
     from clary.sdk.transformer import Transformer
 
+_BATCH = 500  # rows
+
 
 class Options(TypedDict, total=False):
     """The keywords that every estimator takes besides its hyperparameters."""
@@ -266,14 +268,24 @@ class Estimator:
         if not wanted or "train" not in inputs:
             return {}
         given = inputs["train"]
+        told = {}
+        for name in wanted:
+            batch = self.spec.measured[name] == "mini_batch_size"
+            told[name] = str(self._batch(given) if batch else self._width(given))
+        return told
+
+    def _batch(self, given: Input) -> int:
+        """As in the classic SDK: 500 rows, and fewer where a host has no more."""
+        rows = _BATCH if given.records is None else len(given.records) // self._resources.instance_count
+        return min(_BATCH, max(1, rows))
+
+    def _width(self, given: Input) -> int:
         if given.records is not None:
-            width = given.records.width
-        else:
-            declared = self.spec.channel("train")
-            assert declared is not None
-            with self._backend.open_first(given) as (stream, source):
-                width = width_of(stream, given.content_type or declared.default_type, source)
-        return {name: str(width) for name in wanted}
+            return given.records.width
+        declared = self.spec.channel("train")
+        assert declared is not None
+        with self._backend.open_first(given) as (stream, source):
+            return width_of(stream, given.content_type or declared.default_type, source)
 
     def _awaited(self, job: TrainingJob, *, logs: bool) -> TrainingJob:
         try:

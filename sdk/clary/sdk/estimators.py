@@ -10,7 +10,7 @@ from clary.sdk.estimator import Options, TypedEstimator
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-__all__ = ["KMeans", "LinearLearner", "XGBoost"]
+__all__ = ["PCA", "KMeans", "LinearLearner", "XGBoost"]
 
 
 class KMeans(TypedEstimator):
@@ -287,6 +287,50 @@ class LinearLearner(TypedEstimator):
             "use_bias": use_bias,
             "use_lr_scheduler": use_lr_scheduler,
             "wd": wd,
+        }
+        super().__init__(role, instance_count, instance_type, given, options)
+
+
+class PCA(TypedEstimator):
+    """Finds the few directions in which rows differ most, and projects rows onto them.
+
+    Rows in memory, files and addresses train it by ``fit``; the other keywords are those of ``Estimator``.
+
+    feature_dim: Number of features in each row. An integer at least 1. Told by the data if not given.
+    num_components: Number of principal components to keep; at most feature_dim. An integer at least 1.
+    mini_batch_size: Rows per batch on each host. An integer at least 1. Told by the data if not given.
+    algorithm_mode: How the components are found: 'regular' is exact and holds a matrix of feature_dim by
+        feature_dim; 'randomized' is close and holds a narrow sketch of it, for wide data. One of 'regular',
+        'randomized'. Default: regular.
+    extra_components: Columns of the sketch beyond num_components; more bring it closer to exact and take more
+        memory, and -1 stands for max(10, num_components). It has no effect in regular mode. An integer at least
+        -1. Default: -1.
+    subtract_mean: Whether the data are centered, in training and at inference. True or False. Default: True.
+    """
+
+    algorithm: ClassVar[str] = "pca"
+
+    def __init__(
+        self,
+        role: str | None = None,
+        instance_count: int = 1,
+        instance_type: str | None = None,
+        num_components: int | None = None,
+        *,
+        feature_dim: int | None = None,
+        mini_batch_size: int | None = None,
+        algorithm_mode: Literal["regular", "randomized"] | None = None,
+        extra_components: int | None = None,
+        subtract_mean: bool | None = None,
+        **options: Unpack[Options],
+    ) -> None:
+        given = {
+            "num_components": num_components,
+            "feature_dim": feature_dim,
+            "mini_batch_size": mini_batch_size,
+            "algorithm_mode": algorithm_mode,
+            "extra_components": extra_components,
+            "subtract_mean": subtract_mean,
         }
         super().__init__(role, instance_count, instance_type, given, options)
 

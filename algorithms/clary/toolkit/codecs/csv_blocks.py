@@ -1,6 +1,6 @@
-"""Fast parsing of CSV blocks to float32: whole numbers by NumPy, everything else by Arrow.
+"""Fast parsing of CSV blocks to float32: whole numbers by NumPy, decimal ones by compiled code or by Arrow.
 
-Both give up (None) on whatever they do not understand, which is then read cell by cell.
+All give up (None) on whatever they do not understand, which is then read cell by cell.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clary.toolkit.codecs import optional
+from clary.toolkit.codecs import csv_compiled, optional
 from clary.toolkit.codecs.csv_cells import Layout
 from clary.toolkit.records import Floats
 
@@ -23,10 +23,14 @@ _MOST_DIGITS, _DIGITS_OF_INT16 = 9, 4
 Split = tuple[Floats, Floats]
 
 
-def parse(data: bytes, layout: Layout) -> Split | None:
-    """Lines as features (lines, D) and labels (lines, L); None where anything is unusual, such as a blank line."""
+def parse(data: bytes, layout: Layout, first_row: int = 1) -> Split | None:
+    """Lines as features (lines, D) and labels (lines, L); None where anything is unusual, such as a blank line.
+
+    ``first_row`` is the number of the first line in its file: far into a large one, compiled code is worth its start.
+    """
     decimal = data.find(b".", 0, _PIECE) >= 0
-    return (None if decimal else whole_numbers(data, layout)) or numbers(data, layout)
+    found = csv_compiled.numbers(data, layout, first_row) if decimal else whole_numbers(data, layout)
+    return found or numbers(data, layout)
 
 
 def whole_numbers(data: bytes, layout: Layout) -> Split | None:
