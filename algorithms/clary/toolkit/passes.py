@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -50,7 +50,8 @@ class Passes:
 
     ``arrays`` returns what must be saved for the algorithm to go on later, the same on every host; ``resume``
     hands it back, and the passes read on behind it. Rows are shuffled within a window, seeded by
-    job and epoch. After the last step, ``rows`` is the number of rows read by all hosts, and ``stopped`` says
+    job and epoch; an algorithm to which order means nothing gives the ``blocks`` of each pass itself, and they are
+    taken as they come. After the last step, ``rows`` is the number of rows read by all hosts, and ``stopped`` says
     whether the platform ended the job early.
     """
 
@@ -59,6 +60,7 @@ class Passes:
     batch_size: int
     width: int
     arrays: Callable[[], Arrays]
+    blocks: Callable[[], Iterable[Records]] | None = None
     epoch: int = 0
     step: int = 0
     rows: int = 0
@@ -143,7 +145,8 @@ class Passes:
         channel, cluster = self.job.channel("train"), self.job.cluster
         rng = np.random.default_rng([self.job.seed, self.epoch, cluster.rank if channel.sharded else 0])
         window = max(self.batch_size, SHUFFLE_BYTES // (4 * self.width))
-        parts = batches(shuffled(channel.records(width=self.width), rng, rows=window), self.batch_size)
+        rows = self.blocks() if self.blocks else shuffled(channel.records(width=self.width), rng, rows=window)
+        parts = batches(rows, self.batch_size)
         yield from parts if channel.sharded else shared_out(parts, cluster.rank, cluster.size)
         while True:
             yield None

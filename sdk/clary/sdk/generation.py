@@ -33,7 +33,9 @@ def render_estimators() -> str:
     specs = registry.specs()
     body = "\n\n".join(_class(spec) for spec in specs)
     head = _HEAD.format(imports="\n".join(_imports(body)))
-    return head + "__all__ = [" + ", ".join(f'"{spec.class_name}"' for spec in specs) + "]\n\n\n" + body
+    # The linter wants names in capitals first.
+    names = sorted((spec.class_name for spec in specs), key=lambda name: (not name.isupper(), name))
+    return head + "__all__ = [" + ", ".join(f'"{name}"' for name in names) + "]\n\n\n" + body
 
 
 def _imports(body: str) -> Iterator[str]:
@@ -90,9 +92,11 @@ def _arguments(spec: AlgorithmSpec) -> Iterator[tuple[str, Parameter, str]]:
 
 
 def _aliases(spec: AlgorithmSpec) -> Iterator[tuple[str, Parameter, str]]:
-    """Further names of hyperparameters, as arguments of their own."""
+    """Further names of hyperparameters, as arguments of their own; those of the platform are left out."""
     kinds = {parameter.name: (attribute, parameter, kind) for attribute, parameter, kind in _arguments(spec)}
     for alias, name in spec.aliases.items():
+        if alias.startswith("_"):
+            continue
         attribute, parameter, kind = kinds[name]
         yield alias, dataclasses.replace(parameter, name=alias, doc=f"Another name of {attribute}."), kind
 

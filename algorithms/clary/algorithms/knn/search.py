@@ -1,0 +1,206 @@
+"""The index of the sampled rows: how it is built, searched, written and read.
+
+N sampled rows, B queries, E dimensions of the index, K neighbors. Searches may come from several threads at once;
+each uses the library's own threads, of which ``OMP_NUM_THREADS`` is the number.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from clary.algorithms.knn.library import MANY, faiss
+from clary.algorithms.knn.spec import FLAT, HNSW, IVF_FLAT, L2, PARTS, Hyperparameters
+from clary.toolkit.errors import UserError
+
+Array = npt.NDArray[Any]
+
+_SPARE = 16  # candidates beyond k that an exact search looks at again, at least
+_GATHERED = 1 << 24  # numbers of candidates' rows that lie in memory at a time
+_UNIT = 2.0**-24  # the relative error of one rounding in float32
+
+
+def parts_of(hp: Hyperparameters, width: int) -> int:
+    """Into how many parts faiss.IVFPQ cuts a row of that width; 1 for the other types."""
+    if not hp.compresses:
+        return 1
+    return hp.faiss_index_pq_m or max(part for part in PARTS if part <= max(1, width // 2))
+
+
+def cells_of(hp: Hyperparameters, rows: int) -> int:
+    """Number of cells of the types that have some, for so many rows."""
+    given = hp.faiss_index_ivf_nlists
+    return max(1, math.isqrt(rows)) if isinstance(given, str) else given
+
+
+def empty_index(hp: Hyperparameters, width: int, rows: int, seed: int) -> Any:
+    """A faiss index for so many rows of that width, to be trained and filled."""
+    metric = faiss.METRIC_L2 if hp.index_metric == L2 else faiss.METRIC_INNER_PRODUCT
+    if hp.index_type == FLAT:
+        return faiss.IndexFlatL2(width) if hp.index_metric == L2 else faiss.IndexFlatIP(width)
+    if hp.index_type == HNSW:
+        index = faiss.IndexHNSWFlat(width, hp.faiss_index_hnsw_m, metric)
+        index.hnsw.efConstruction = hp.faiss_index_hnsw_ef_construction
+        index.hnsw.efSearch = hp.faiss_index_hnsw_ef_search
+        return index
+    cells = cells_of(hp, rows)
+    quantizer = faiss.IndexFlat(width, metric)
+    if hp.index_type == IVF_FLAT:
+        index = faiss.IndexIVFFlat(quantizer, width, cells, metric)
+    else:
+        # A byte for each part; fewer bits where there are not rows enough to choose 256 values from.
+        bits = min(8, rows.bit_length() - 1)
+        index = faiss.IndexIVFPQ(quantizer, width, cells, parts_of(hp, width), bits)
+        _settle(index.pq.cp, seed)
+    _settle(index.cp, seed)
+    index.nprobe = hp.faiss_index_nprobe
+    return index
+
+
+def _settle(clustering: Any, seed: int) -> None:
+    clustering.seed = seed & 0x7FFFFFFF
+    # Few rows for each center are what the user asked for; the library would grumble on standard error.
+    clustering.min_points_per_centroid = 1
+
+
+def encode(index: Any) -> bytes:
+    """The index as a file that ``faiss.read_index`` loads."""
+    file = io.BytesIO()
+    faiss.write_index(index, faiss.PyCallbackIOWriter(file.write))
+    return file.getvalue()
+
+
+def decode(content: bytes, name: str) -> Any:
+    """The faiss index in the file; UserError where it is damaged or of a type that is not used here."""
+    try:
+        index = faiss.read_index(faiss.PyCallbackIOReader(io.BytesIO(content).read))
+    except (RuntimeError, MemoryError) as error:
+        raise UserError(f"{name} cannot be read as a faiss index: {str(error).splitlines()[-1]}") from error
+    if not isinstance(index, (faiss.IndexFlat, faiss.IndexIVFFlat, faiss.IndexIVFPQ, faiss.IndexHNSWFlat)):
+        raise UserError(
+            f"{name} holds a faiss index of type {type(index).__name__}; "
+            "possible are IndexFlat, IndexIVFFlat, IndexIVFPQ and IndexHNSWFlat"
+        )
+    return index
+
+
+class Index:
+    """A filled faiss index, ready to be asked."""
+
+    def __init__(self, index: Any) -> None:
+        self._index = index
+        self.rows, self.width = int(index.ntotal), int(index.d)
+        self._euclidean = index.metric_type == faiss.METRIC_L2
+        self._exact = _Exact(index) if isinstance(index, faiss.IndexFlat) else None
+
+    def search(self, queries_BE: Array, neighbors: int) -> tuple[Array, Array]:
+        """Distances and numbers of the nearest rows (B, K), nearest first; of equally near ones the lower number.
+
+        Distances are Euclidean, or the inner products themselves. A number is -1 where no distance is finite.
+        """
+        if self._exact is not None:
+            near_BK, number_BK = self._exact.search(queries_BE, neighbors)
+        else:
+            near_BK, number_BK = self._approximate(queries_BE, neighbors)
+        _settle_ties(near_BK, number_BK)
+        if self._euclidean:
+            # Rounding can leave the distance of a compressed row a hair below zero.
+            np.sqrt(np.maximum(near_BK, 0, out=near_BK), out=near_BK)
+        return near_BK, number_BK
+
+    def _approximate(self, queries_BE: Array, neighbors: int) -> tuple[Array, Array]:
+        """What the index finds; where it visits fewer than K rows, all rows are looked at instead."""
+        near_BK, number_BK = self._index.search(queries_BE, neighbors)
+        few_B = np.flatnonzero(number_BK[:, -1] < 0)
+        if len(few_B):
+            near_BK[few_B], number_BK[few_B] = self._everywhere(queries_BE[few_B], neighbors)
+        return near_BK, number_BK
+
+    def _everywhere(self, queries_BE: Array, neighbors: int) -> Any:
+        if isinstance(self._index, faiss.IndexHNSWFlat):
+            return self._index.storage.search(queries_BE, neighbors)
+        every = faiss.SearchParametersIVF(nprobe=self._index.nlist)
+        return self._index.search(queries_BE, neighbors, params=every)
+
+
+def _settle_ties(near_BK: Array, number_BK: Array) -> None:
+    """Put equally near rows in the order of their numbers, in place."""
+    tied_B = np.flatnonzero((near_BK[:, 1:] == near_BK[:, :-1]).any(axis=1))
+    if len(tied_B):
+        # The rank of a distance stands for it, so that one rule serves rising distances and falling similarities.
+        rank_BK = np.zeros(near_BK[tied_B].shape, np.int64)
+        np.cumsum(near_BK[tied_B, 1:] != near_BK[tied_B, :-1], axis=1, out=rank_BK[:, 1:])
+        order_BK = np.lexsort((number_BK[tied_B], rank_BK), axis=1)
+        number_BK[tied_B] = np.take_along_axis(number_BK[tied_B], order_BK, axis=1)
+
+
+class _Exact:
+    """An exact search. Many queries at a time are searched by matrix products, and what these find is checked.
+
+    A product of matrices loses digits, so some more candidates are taken than asked for, and their distances are
+    formed anew from the differences. Where the loss could have hidden a nearer row than these, the query is
+    searched again without products. The answer is that of the plain search, several times as fast.
+    """
+
+    def __init__(self, index: Any) -> None:
+        self._index = index
+        self._rows, self._width = int(index.ntotal), int(index.d)
+        self._euclidean = index.metric_type == faiss.METRIC_L2
+        self._rows_NE = faiss.rev_swig_ptr(index.get_xb(), self._rows * self._width).reshape(self._rows, self._width)
+        self._longest = float(np.einsum("ne,ne->n", self._rows_NE, self._rows_NE).max(initial=0)) ** 0.5
+
+    def search(self, queries_BE: Array, neighbors: int) -> tuple[Array, Array]:
+        """Squared distances or inner products, and numbers, of the nearest rows (B, K)."""
+        if len(queries_BE) < MANY:
+            near, number = self._index.search(queries_BE, neighbors)
+            return near, number
+        candidates = min(self._rows, neighbors + max(_SPARE, neighbors // 4))
+        near_BK = np.empty((len(queries_BE), neighbors), np.float32)
+        number_BK = np.empty(near_BK.shape, np.int64)
+        step = max(MANY, _GATHERED // (candidates * self._width))
+        # The last part takes the rest along: as a part of its own it could be too small for matrix products.
+        starts = list(range(0, len(queries_BE) - step + 1, step)) or [0]
+        for start, stop in zip(starts, [*starts[1:], len(queries_BE)], strict=True):
+            part = slice(start, stop)
+            near_BK[part], number_BK[part] = self._by_products(queries_BE[part], neighbors, candidates)
+        return near_BK, number_BK
+
+    def _by_products(self, queries_BE: Array, neighbors: int, candidates: int) -> tuple[Array, Array]:
+        rough_BC, number_BC = self._index.search(queries_BE, candidates)
+        cost_BC = self._cost(queries_BE, number_BC)
+        order_BK = np.lexsort((number_BC, cost_BC), axis=1)[:, :neighbors]
+        cost_BK, number_BK = (np.take_along_axis(each, order_BK, axis=1) for each in (cost_BC, number_BC))
+        near_BK = cost_BK if self._euclidean else -cost_BK
+        unsure_B = number_BC[:, -1] < 0
+        if candidates < self._rows:
+            last_B = rough_BC[:, -1] if self._euclidean else -rough_BC[:, -1]
+            reach_B = cost_BK[:, -1] + 2 * self._width * _UNIT * abs(cost_BK[:, -1])
+            # Written so that what is not a number is not sure.
+            unsure_B |= ~(last_B - self._loss(queries_BE) > reach_B)
+        again_B = np.flatnonzero(unsure_B)
+        for start in range(0, len(again_B), MANY - 1):
+            part_B = again_B[start : start + MANY - 1]
+            near_BK[part_B], number_BK[part_B] = self._index.search(queries_BE[part_B], neighbors)
+        return near_BK, number_BK
+
+    def _cost(self, queries_BE: Array, number_BC: Array) -> Array:
+        """Squared distances of the rows of these numbers, or their inner products with the sign turned round."""
+        rows_BCE = self._rows_NE[number_BC]
+        with np.errstate(over="ignore", invalid="ignore"):
+            if not self._euclidean:
+                products_BC: Array = np.einsum("bce,be->bc", rows_BCE, queries_BE)
+                return -products_BC
+            rows_BCE -= queries_BE[:, None]
+            squares_BC: Array = np.einsum("bce,bce->bc", rows_BCE, rows_BCE)
+            return squares_BC
+
+    def _loss(self, queries_BE: Array) -> Array:
+        """The most that a distance by matrix products can be wrong by, for each query (B)."""
+        length_B = np.sqrt(np.einsum("be,be->b", queries_BE, queries_BE, dtype=np.float64))
+        sizes_B = (length_B + self._longest) ** 2 if self._euclidean else length_B * self._longest
+        loss_B: Array = 2 * (self._width + 4) * _UNIT * sizes_B
+        return loss_B
