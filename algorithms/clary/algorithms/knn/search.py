@@ -8,19 +8,24 @@ from __future__ import annotations
 
 import io
 import math
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from clary.algorithms.knn.library import MANY, faiss
 from clary.algorithms.knn.spec import FLAT, HNSW, IVF_FLAT, L2, PARTS, Hyperparameters
 from clary.toolkit.errors import UserError
 
+# The stubs of the library know less than it has.
+faiss: Any = import_module("faiss")
 Array = npt.NDArray[Any]
 
+MANY = 32  # queries from which on distances are formed by products of matrices
+_FEW = 16, 100_000  # queries at a time, and their numbers, up to which every version of the library forms no products
 _SPARE = 16  # candidates beyond k that an exact search looks at again, at least
 _GATHERED = 1 << 24  # numbers of candidates' rows that lie in memory at a time
+_BLOCK = 1 << 22  # distances that are formed at a time
 _UNIT = 2.0**-24  # the relative error of one rounding in float32
 
 
@@ -37,8 +42,8 @@ def cells_of(hp: Hyperparameters, rows: int) -> int:
     return max(1, math.isqrt(rows)) if isinstance(given, str) else given
 
 
-def empty_index(hp: Hyperparameters, width: int, rows: int, seed: int) -> Any:
-    """A faiss index for so many rows of that width, to be trained and filled."""
+def empty_index(hp: Hyperparameters, width: int, parts: int, rows: int, seed: int) -> Any:
+    """A faiss index for so many rows of that width, to be trained and filled; faiss.IVFPQ cuts them into parts."""
     metric = faiss.METRIC_L2 if hp.index_metric == L2 else faiss.METRIC_INNER_PRODUCT
     if hp.index_type == FLAT:
         return faiss.IndexFlatL2(width) if hp.index_metric == L2 else faiss.IndexFlatIP(width)
@@ -54,7 +59,7 @@ def empty_index(hp: Hyperparameters, width: int, rows: int, seed: int) -> Any:
     else:
         # A byte for each part; fewer bits where there are not rows enough to choose 256 values from.
         bits = min(8, rows.bit_length() - 1)
-        index = faiss.IndexIVFPQ(quantizer, width, cells, parts_of(hp, width), bits)
+        index = faiss.IndexIVFPQ(quantizer, width, cells, parts, bits)
         _settle(index.pq.cp, seed)
     _settle(index.cp, seed)
     index.nprobe = hp.faiss_index_nprobe
@@ -139,11 +144,12 @@ def _settle_ties(near_BK: Array, number_BK: Array) -> None:
 
 
 class _Exact:
-    """An exact search. Many queries at a time are searched by matrix products, and what these find is checked.
+    """An exact search, the same for one query and for many; of equally near rows the lower number comes first.
 
-    A product of matrices loses digits, so some more candidates are taken than asked for, and their distances are
-    formed anew from the differences. Where the loss could have hidden a nearer row than these, the query is
-    searched again without products. The answer is that of the plain search, several times as fast.
+    Some more candidates are taken than asked for, and their distances are formed anew from the differences. Many
+    queries find their candidates by products of matrices, which is several times as fast and loses digits. Where that
+    loss could have hidden a nearer row, the query is searched again without products; and where so many rows are
+    equally near that the candidates do not settle which of them to take, all rows are looked at.
     """
 
     def __init__(self, index: Any) -> None:
@@ -151,41 +157,90 @@ class _Exact:
         self._rows, self._width = int(index.ntotal), int(index.d)
         self._euclidean = index.metric_type == faiss.METRIC_L2
         self._rows_NE = faiss.rev_swig_ptr(index.get_xb(), self._rows * self._width).reshape(self._rows, self._width)
-        self._longest = float(np.einsum("ne,ne->n", self._rows_NE, self._rows_NE).max(initial=0)) ** 0.5
+        with np.errstate(over="ignore"):
+            self._half_N = np.einsum("ne,ne->n", self._rows_NE, self._rows_NE) / 2
+        self._longest = (2 * float(self._half_N.max(initial=0))) ** 0.5
+        together, numbers = _FEW
+        self._few = max(1, min(together, numbers // self._width))
 
     def search(self, queries_BE: Array, neighbors: int) -> tuple[Array, Array]:
         """Squared distances or inner products, and numbers, of the nearest rows (B, K)."""
-        if len(queries_BE) < MANY:
-            near, number = self._index.search(queries_BE, neighbors)
-            return near, number
         candidates = min(self._rows, neighbors + max(_SPARE, neighbors // 4))
         near_BK = np.empty((len(queries_BE), neighbors), np.float32)
         number_BK = np.empty(near_BK.shape, np.int64)
         step = max(MANY, _GATHERED // (candidates * self._width))
-        # The last part takes the rest along: as a part of its own it could be too small for matrix products.
-        starts = list(range(0, len(queries_BE) - step + 1, step)) or [0]
-        for start, stop in zip(starts, [*starts[1:], len(queries_BE)], strict=True):
-            part = slice(start, stop)
-            near_BK[part], number_BK[part] = self._by_products(queries_BE[part], neighbors, candidates)
+        for start in range(0, len(queries_BE), step):
+            part = slice(start, start + step)
+            self._find(queries_BE[part], candidates, near_BK[part], number_BK[part])
         return near_BK, number_BK
 
-    def _by_products(self, queries_BE: Array, neighbors: int, candidates: int) -> tuple[Array, Array]:
-        rough_BC, number_BC = self._index.search(queries_BE, candidates)
-        cost_BC = self._cost(queries_BE, number_BC)
-        order_BK = np.lexsort((number_BC, cost_BC), axis=1)[:, :neighbors]
-        cost_BK, number_BK = (np.take_along_axis(each, order_BK, axis=1) for each in (cost_BC, number_BC))
-        near_BK = cost_BK if self._euclidean else -cost_BK
-        unsure_B = number_BC[:, -1] < 0
-        if candidates < self._rows:
-            last_B = rough_BC[:, -1] if self._euclidean else -rough_BC[:, -1]
-            reach_B = cost_BK[:, -1] + 2 * self._width * _UNIT * abs(cost_BK[:, -1])
-            # Written so that what is not a number is not sure.
-            unsure_B |= ~(last_B - self._loss(queries_BE) > reach_B)
-        again_B = np.flatnonzero(unsure_B)
-        for start in range(0, len(again_B), MANY - 1):
-            part_B = again_B[start : start + MANY - 1]
-            near_BK[part_B], number_BK[part_B] = self._index.search(queries_BE[part_B], neighbors)
-        return near_BK, number_BK
+    def _find(self, queries_BE: Array, candidates: int, near_BK: Array, number_BK: Array) -> None:
+        """Fill in the nearest rows of these queries."""
+        left_B = np.arange(len(queries_BE))
+        if len(queries_BE) >= MANY:
+            least_B, number_BC = self._by_products(queries_BE, candidates)
+            left_B = self._settled(queries_BE, left_B, least_B, number_BC, near_BK, number_BK)
+        unsettled = []
+        for start in range(0, len(left_B), self._few):
+            part_B = left_B[start : start + self._few]
+            least_B, number_BC = self._plainly(queries_BE[part_B], candidates)
+            unsettled += self._settled(queries_BE, part_B, least_B, number_BC, near_BK, number_BK).tolist()
+        for query in unsettled:
+            self._thoroughly(queries_BE[query : query + 1], near_BK[query], number_BK[query])
+
+    def _settled(
+        self, queries_BE: Array, part_B: Array, least_B: Array, number_BC: Array, near_BK: Array, number_BK: Array
+    ) -> Array:
+        """Fill in the nearest of the candidates of a part of the queries; those for which others may be as near.
+
+        No row that is not a candidate costs less than ``least_B``.
+        """
+        cost_BC = self._cost(queries_BE[part_B], number_BC)
+        order_BK = np.lexsort((number_BC, cost_BC), axis=1)[:, : near_BK.shape[1]]
+        cost_BK = np.take_along_axis(cost_BC, order_BK, axis=1)
+        near_BK[part_B] = cost_BK if self._euclidean else -cost_BK
+        number_BK[part_B] = np.take_along_axis(number_BC, order_BK, axis=1)
+        # Written so that what is not a number is not settled.
+        settled_B = least_B > cost_BK[:, -1] if number_BC.shape[1] < self._rows else np.isfinite(cost_BK[:, -1])
+        return part_B[~(settled_B & (number_BC.min(axis=1) >= 0))]
+
+    def _by_products(self, queries_BE: Array, candidates: int) -> tuple[Array, Array]:
+        """What any other row costs at least (B), and the numbers of the candidates (B, C), by matrix products."""
+        # |q - x|^2 = |q|^2 + 2 (|x|^2 / 2 - q x), and |q|^2 is the same for every row.
+        found = faiss.ResultHeap(len(queries_BE), candidates, keep_max=not self._euclidean)
+        step = max(1, _BLOCK // len(queries_BE))
+        with np.errstate(over="ignore", invalid="ignore"):
+            for start in range(0, self._rows, step):
+                rough_BN = queries_BE @ self._rows_NE[start : start + step].T
+                if self._euclidean:
+                    np.subtract(self._half_N[start : start + step], rough_BN, out=rough_BN)
+                found.heaps.addn(rough_BN.shape[1], faiss.swig_ptr(rough_BN), start)
+            found.finalize()
+            squared_B = np.einsum("be,be->b", queries_BE, queries_BE, dtype=np.float64)
+            last_B = found.D[:, -1].astype(np.float64)
+            loss_B = 2 * (self._width + 4) * _UNIT * (np.sqrt(squared_B) + self._longest) ** 2
+            least_B = (2 * last_B + squared_B if self._euclidean else -last_B) - loss_B
+        return least_B, found.I
+
+    def _plainly(self, queries_BE: Array, candidates: int) -> tuple[Array, Array]:
+        """The same by the library's plain search, which forms each distance from the differences."""
+        near_BC, number_BC = self._index.search(queries_BE, candidates)
+        last_B = near_BC[:, -1].astype(np.float64) * (1 if self._euclidean else -1)
+        loss_B = 2 * (self._width + 4) * _UNIT * abs(last_B)
+        if not self._euclidean:
+            length_B = np.sqrt(np.einsum("be,be->b", queries_BE, queries_BE, dtype=np.float64))
+            loss_B = 2 * (self._width + 4) * _UNIT * length_B * self._longest
+        return last_B - loss_B, number_BC
+
+    def _thoroughly(self, query_1E: Array, near_K: Array, number_K: Array) -> None:
+        """Fill in the nearest rows of one query, found by a look at all rows; -1 where no distance is finite."""
+        step = max(1, _GATHERED // self._width)
+        blocks = (np.arange(start, min(start + step, self._rows)) for start in range(0, self._rows, step))
+        cost_N = np.concatenate([self._cost(query_1E, block[None])[0] for block in blocks])
+        number_K[:] = np.argsort(cost_N, kind="stable")[: len(number_K)]
+        cost_K = cost_N[number_K]
+        near_K[:] = cost_K if self._euclidean else -cost_K
+        number_K[~np.isfinite(cost_K)] = -1
 
     def _cost(self, queries_BE: Array, number_BC: Array) -> Array:
         """Squared distances of the rows of these numbers, or their inner products with the sign turned round."""
@@ -197,10 +252,3 @@ class _Exact:
             rows_BCE -= queries_BE[:, None]
             squares_BC: Array = np.einsum("bce,bce->bc", rows_BCE, rows_BCE)
             return squares_BC
-
-    def _loss(self, queries_BE: Array) -> Array:
-        """The most that a distance by matrix products can be wrong by, for each query (B)."""
-        length_B = np.sqrt(np.einsum("be,be->b", queries_BE, queries_BE, dtype=np.float64))
-        sizes_B = (length_B + self._longest) ** 2 if self._euclidean else length_B * self._longest
-        loss_B: Array = 2 * (self._width + 4) * _UNIT * sizes_B
-        return loss_B

@@ -39,12 +39,12 @@ def train(job: Job[Hyperparameters]) -> Artifact:
     hp = job.hyperparameters
     for sentence in hp.without_effect():
         job.log.say(sentence)
-    projection, width = _planned(job)
+    projection, width, parts = _planned(job)
     reservoir, stopped = _sampled(job, Preparation(width, projection, hp.index_metric == COSINE))
     rows_SE, labels_S = _brought_together(job, reservoir, stopped)
     content = b""
     if job.cluster.leads:
-        index = _filled(job, rows_SE)
+        index = _filled(job, rows_SE, parts)
         # From here on the index holds the rows, so these need not lie in memory twice.
         del rows_SE
         content = encode(index)
@@ -61,8 +61,8 @@ def train(job: Job[Hyperparameters]) -> Artifact:
     return artifact
 
 
-def _planned(job: Job[Hyperparameters]) -> tuple[Projection | None, int]:
-    """The projection that every host draws alike, and the width of the index.
+def _planned(job: Job[Hyperparameters]) -> tuple[Projection | None, int, int]:
+    """The projection that every host draws alike, the width of the index, and into how many parts it cuts a row.
 
     faiss.IVFPQ needs a multiple of its parts: with a projection its target is raised, otherwise zeros are added.
     """
@@ -75,9 +75,9 @@ def _planned(job: Job[Hyperparameters]) -> tuple[Projection | None, int]:
         how = "dimension_reduction_target is raised" if reduced else "rows are padded with zeros"
         job.log.say(f"{how} from {wanted} to {width} dimensions, a multiple of {parts} parts of faiss.IVFPQ")
     if not hp.dimension_reduction_type:
-        return None, width
+        return None, width, parts
     rng = np.random.default_rng([job.seed, _PROJECTION])
-    return Projection.draw(hp.dimension_reduction_type, hp.feature_dim, width, rng), width
+    return Projection.draw(hp.dimension_reduction_type, hp.feature_dim, width, rng), width, parts
 
 
 def _sampled(job: Job[Hyperparameters], prepare: Preparation) -> tuple[Reservoir, bool]:
@@ -163,9 +163,9 @@ def _expect_enough(hp: Hyperparameters, size: int, stopped: bool) -> None:
         raise DataError("there is one row, and index_type faiss.IVFPQ needs at least 2", source="channel train")
 
 
-def _filled(job: Job[Hyperparameters], rows_SE: Array) -> Any:
+def _filled(job: Job[Hyperparameters], rows_SE: Array, parts: int) -> Any:
     """The index of these rows, trained where its type needs it."""
-    index = empty_index(job.hyperparameters, rows_SE.shape[1], len(rows_SE), job.seed)
+    index = empty_index(job.hyperparameters, rows_SE.shape[1], parts, len(rows_SE), job.seed)
     for doing, done, work in (
         ("Training index...", "training index", index.train),
         ("Adding data to index...", "adding data to index", index.add),
