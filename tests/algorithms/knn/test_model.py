@@ -56,10 +56,10 @@ def test_a_sample_has_no_row_twice_and_does_not_depend_on_how_the_stream_is_cut(
 
 
 def test_every_row_and_every_pair_has_the_same_chance() -> None:
-    rows, size, draws = 8, 3, 20000
+    rows, size, draws = 8, 3, 6000
     counts: Counter[tuple[int, ...]] = Counter()
     for seed in range(draws):
-        counts[tuple(sorted(sampled(rows, size, seed, [5]).astype(int)))] += 1
+        counts[tuple(sorted(sampled(rows, size, seed, []).astype(int)))] += 1
     assert len(counts) == 56
     expected = draws / 56
     # Chi square of 55 degrees of freedom: the chance of more than 110 is below 1 in 100,000.
@@ -100,13 +100,13 @@ def test_a_row_is_padded_to_the_next_power_of_two(width: int, padded: int) -> No
 def test_squared_lengths_and_inner_products_are_kept_in_the_mean(kind: str, width: int, target: int) -> None:
     rows = np.random.default_rng(0).normal(size=(2, width)).astype(np.float32) + 1
     drawn = []
-    for seed in range(3000):
+    for seed in range(1000):
         found = Projection.draw(kind, width, target, np.random.default_rng(seed)).prepared()(rows)
         assert found.shape == (2, target)
         assert found.dtype == np.float32
         drawn.append(found @ found.T)
     scale = float(np.linalg.norm(rows[0]) * np.linalg.norm(rows[1]))
-    assert np.mean(drawn, axis=0) == pytest.approx(rows @ rows.T, abs=4 * scale * (2 / target / 3000) ** 0.5)
+    assert np.mean(drawn, axis=0) == pytest.approx(rows @ rows.T, abs=4 * scale * (2 / target / 1000) ** 0.5)
 
 
 def test_a_sign_projection_is_the_product_with_its_matrix() -> None:

@@ -56,7 +56,9 @@ class Settings:
         if type(k) is not int or k < 1:
             raise UserError(f"{name}: k must be an integer at least 1; got {json.dumps(k)}")
         if kind not in PREDICTOR_TYPES:
-            raise UserError(f"{name}: predictor_type must be one of {PREDICTOR_TYPES}; got {json.dumps(kind)}")
+            raise UserError(
+                f"{name}: predictor_type must be one of {', '.join(PREDICTOR_TYPES)}; got {json.dumps(kind)}"
+            )
         if reduction is not None and not (isinstance(reduction, dict) and isinstance(reduction.get("type"), str)):
             raise UserError(f"{name}: dimension_reduction must be null or an object with a type")
         return cls(k, kind, bool(found.get("normalize")), reduction)

@@ -202,7 +202,8 @@ class _Exact:
         number_BK[part_B] = np.take_along_axis(number_BC, order_BK, axis=1)
         # Written so that what is not a number is not settled.
         settled_B = least_B > cost_BK[:, -1] if number_BC.shape[1] < self._rows else np.isfinite(cost_BK[:, -1])
-        return part_B[~(settled_B & (number_BC.min(axis=1) >= 0))]
+        open_B: Array = part_B[~(settled_B & (number_BC.min(axis=1) >= 0))]
+        return open_B
 
     def _by_products(self, queries_BE: Array, candidates: int) -> tuple[Array, Array]:
         """What any other row costs at least (B), and the numbers of the candidates (B, C), by matrix products."""
