@@ -55,7 +55,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="folder with the public files")
     parser.add_argument("--rows", type=int, default=1_000_000, help="made-up rows to search")
-    parser.add_argument("--queries", type=int, default=2000, help="queries for recall; speed is measured on 500 in one batch and on 40 one by one")
+    parser.add_argument(
+        "--queries", type=int, default=2000, help="queries for recall; for speed 500 at once, and 40 alone"
+    )
     parser.add_argument(
         "--types", nargs="*", choices=list(SETTINGS)[1:], default=list(SETTINGS)[1:], help="indexes beside Flat"
     )
@@ -96,15 +98,19 @@ def _equal(name: str, whole: Records) -> Row:
     ours = predictor(train, Path(tempfile.mkdtemp(prefix="clary-bench-")))
     theirs, own = timed(lambda: peer.predict(test.dense())), timed(lambda: ours.predict(Records(test.dense())))
     expected, predicted = peer.predict(test.dense()), ours.predict(Records(test.dense()))["predicted_label"]
+    # Where the sixth row is as near as the fifth, either may be taken, and the peer takes any of them.
+    near = ours.neighbors(Records(test.dense()), 6)[0]
+    differing, tied = expected != predicted, near[:, 4] == near[:, 5]
     return {
         "data": name,
         "rows": len(train),
         "queries": held,
-        "differing": int((expected != predicted).sum()),
+        "differing": int(differing.sum()),
+        "of these tied": int((differing & tied).sum()),
         "accuracy": float(np.mean(predicted == test.labels[:, 0])),
         "scikit-learn": float(np.mean(expected == test.labels[:, 0])),
         "times as fast": theirs / own,
-        "bar": met(bool((expected == predicted).all())),
+        "bar": met(not (differing & ~tied).any()),
     }
 
 

@@ -134,8 +134,9 @@ class Index:
 
 def _settle_ties(near_BK: Array, number_BK: Array) -> None:
     """Put equally near rows in the order of their numbers, in place."""
-    tied_B = np.flatnonzero((near_BK[:, 1:] == near_BK[:, :-1]).any(axis=1))
-    if len(tied_B):
+    tied_BK = near_BK[:, 1:] == near_BK[:, :-1]
+    if tied_BK.any():
+        tied_B = np.flatnonzero(tied_BK.any(axis=1))
         # The rank of a distance stands for it, so that one rule serves rising distances and falling similarities.
         rank_BK = np.zeros(near_BK[tied_B].shape, np.int64)
         np.cumsum(near_BK[tied_B, 1:] != near_BK[tied_B, :-1], axis=1, out=rank_BK[:, 1:])
@@ -195,7 +196,7 @@ class _Exact:
 
         No row that is not a candidate costs less than ``least_B``.
         """
-        cost_BC = self._cost(queries_BE[part_B], number_BC)
+        cost_BC = self._cost(queries_BE[part_B], self._rows_NE[number_BC])
         order_BK = np.lexsort((number_BC, cost_BC), axis=1)[:, : near_BK.shape[1]]
         cost_BK = np.take_along_axis(cost_BC, order_BK, axis=1)
         near_BK[part_B] = cost_BK if self._euclidean else -cost_BK
@@ -236,20 +237,21 @@ class _Exact:
     def _thoroughly(self, query_1E: Array, near_K: Array, number_K: Array) -> None:
         """Fill in the nearest rows of one query, found by a look at all rows; -1 where no distance is finite."""
         step = max(1, _GATHERED // self._width)
-        blocks = (np.arange(start, min(start + step, self._rows)) for start in range(0, self._rows, step))
+        blocks = (self._rows_NE[start : start + step] for start in range(0, self._rows, step))
         cost_N = np.concatenate([self._cost(query_1E, block[None])[0] for block in blocks])
-        number_K[:] = np.argsort(cost_N, kind="stable")[: len(number_K)]
-        cost_K = cost_N[number_K]
-        near_K[:] = cost_K if self._euclidean else -cost_K
-        number_K[~np.isfinite(cost_K)] = -1
+        cost_N[~np.isfinite(cost_N)] = np.inf
+        last = np.partition(cost_N, len(number_K) - 1)[len(number_K) - 1]
+        near_N = np.flatnonzero(cost_N <= last)
+        number_K[:] = near_N[np.argsort(cost_N[near_N], kind="stable")[: len(number_K)]]
+        near_K[:] = cost_N[number_K] if self._euclidean else -cost_N[number_K]
+        number_K[~np.isfinite(near_K)] = -1
 
-    def _cost(self, queries_BE: Array, number_BC: Array) -> Array:
-        """Squared distances of the rows of these numbers, or their inner products with the sign turned round."""
-        rows_BCE = self._rows_NE[number_BC]
+    def _cost(self, queries_BE: Array, rows_BCE: Array) -> Array:
+        """Squared distances of each query's rows, or their inner products with the sign turned round."""
         with np.errstate(over="ignore", invalid="ignore"):
             if not self._euclidean:
                 products_BC: Array = np.einsum("bce,be->bc", rows_BCE, queries_BE)
                 return -products_BC
-            rows_BCE -= queries_BE[:, None]
-            squares_BC: Array = np.einsum("bce,bce->bc", rows_BCE, rows_BCE)
+            apart_BCE = rows_BCE - queries_BE[:, None]
+            squares_BC: Array = np.einsum("bce,bce->bc", apart_BCE, apart_BCE)
             return squares_BC
