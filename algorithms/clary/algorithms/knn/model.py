@@ -57,7 +57,9 @@ class Reservoir:
     def take(self) -> tuple[Array, Array]:
         """The rows (S, D) and labels (S); the reservoir is empty behind it, so that they are not kept twice."""
         rows_SD, labels_S = self._rows_SD[: len(self)], self._labels_S[: len(self)]
-        self._rows_SD, self._labels_S, self.seen = self._rows_SD[:0], self._labels_S[:0], 0
+        # Not views of what is handed out, which would keep it alive.
+        self._rows_SD, self._labels_S = np.empty((0, rows_SD.shape[1]), np.float32), np.empty(0, np.float32)
+        self.seen = 0
         return rows_SD, labels_S
 
     def _placed(self, count: int) -> tuple[Array, Array]:
@@ -72,12 +74,13 @@ class Reservoir:
         return number_N[::-1][last_N], kept_N
 
     def _make_room(self, rows: int) -> None:
-        room = len(self._labels_S)
+        room, width = self._rows_SD.shape
         if rows > room:
             # Memory that nothing is written to costs nothing, so doubling is cheap; never beyond the sample.
-            more = min(self._size, max(rows, 2 * room)) - room
-            self._rows_SD = np.concatenate([self._rows_SD, np.empty((more, self._rows_SD.shape[1]), np.float32)])
-            self._labels_S = np.concatenate([self._labels_S, np.empty(more, np.float32)])
+            size = min(self._size, max(rows, 2 * room))
+            rows_SD, labels_S = np.empty((size, width), np.float32), np.empty(size, np.float32)
+            rows_SD[:room], labels_S[:room] = self._rows_SD, self._labels_S
+            self._rows_SD, self._labels_S = rows_SD, labels_S
 
 
 def shares(seen_H: Array, size: int, rng: np.random.Generator) -> Array:
