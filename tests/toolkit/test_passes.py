@@ -96,6 +96,12 @@ def test_each_epoch_has_an_order_of_its_own_that_the_seed_gives(data: Path) -> N
     assert orders(1)[0] != first
 
 
+def test_given_blocks_are_taken_as_they_come(data: Path) -> None:
+    made, _ = job(data)
+    passes = Passes(made, 2, BATCH, 1, dict, lambda: made.channel("train").records(width=1))
+    assert flat(rows(step) for step in passes) == [*range(ROWS), *range(ROWS)]
+
+
 def test_progress_and_speed_are_reported_after_each_epoch(data: Path) -> None:
     made, lines = job(data)
     list(over(made, 2))
