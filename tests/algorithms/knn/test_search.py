@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clary.algorithms.knn.search import Index, cells_of, decode, empty_index, encode, parts_of
+from clary.algorithms.knn.search import WIDE, Index, cells_of, decode, empty_index, encode, parts_of
 from clary.algorithms.knn.spec import INDEX_TYPES, SPEC, Hyperparameters
 from clary.toolkit.errors import UserError
 
@@ -51,8 +51,10 @@ def brute(rows: Array, queries: Array, count: int, metric: str = "L2") -> tuple[
 
 
 def grid(rows: int, width: int, seed: int = 0, values: int = 4) -> Array:
-    """Rows of few whole numbers, so that many distances are equal and all are exact."""
-    return np.random.default_rng(seed).integers(0, values, (rows, width)).astype(np.float32)
+    """Rows of few whole numbers, not all zero in six columns, so that many distances are equal and all are exact."""
+    found = np.zeros((rows, width), np.float32)
+    found[:, :6] = np.random.default_rng(seed).integers(0, values, (rows, min(6, width)))
+    return found
 
 
 # Exact search
@@ -60,10 +62,10 @@ def grid(rows: int, width: int, seed: int = 0, values: int = 4) -> Array:
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("count", [1, 10, 150])
-@pytest.mark.parametrize("queries", [1, 31, MANY])
-def test_a_flat_index_finds_what_brute_force_finds(metric: str, count: int, queries: int) -> None:
+@pytest.mark.parametrize(("queries", "width"), [(1, 24), (31, WIDE), (MANY, 24), (MANY, WIDE)])
+def test_a_flat_index_finds_what_brute_force_finds(metric: str, count: int, queries: int, width: int) -> None:
     rng = np.random.default_rng(0)
-    rows, asked = (rng.normal(size=(each, 24)).astype(np.float32) for each in (400, queries))
+    rows, asked = (rng.normal(size=(each, width)).astype(np.float32) for each in (400, queries))
     near, number = Index(built(rows, index_metric=metric)).search(asked, count)
     expected, order = brute(rows, asked, count, metric)
     # Two rows may change places where float32 cannot tell their distances apart.
@@ -74,7 +76,7 @@ def test_a_flat_index_finds_what_brute_force_finds(metric: str, count: int, quer
 @settings(deadline=None, max_examples=40)
 @given(
     rows=st.integers(1, 120),
-    width=st.integers(1, 6),
+    width=st.sampled_from([1, 2, 6, WIDE]),
     queries=st.sampled_from([1, 5, MANY]),
     share=st.floats(0, 1),
     metric=st.sampled_from(METRICS),
@@ -94,7 +96,7 @@ def test_of_equally_near_rows_the_lower_number_comes_first(
 @pytest.mark.parametrize("offset", [0.0, 1e3, 1e6])
 def test_rows_far_from_the_origin_lose_no_neighbor(offset: float) -> None:
     rng = np.random.default_rng(0)
-    rows, asked = ((rng.normal(size=(each, 16)) * 10 + offset).astype(np.float32) for each in (2000, MANY))
+    rows, asked = ((rng.normal(size=(each, WIDE)) * 10 + offset).astype(np.float32) for each in (2000, MANY))
     near, number = Index(built(rows)).search(asked, 10)
     expected, order = brute(rows, asked, 10)
     assert near == pytest.approx(expected, rel=1e-5)
@@ -103,7 +105,7 @@ def test_rows_far_from_the_origin_lose_no_neighbor(offset: float) -> None:
 
 def test_one_query_has_the_same_answer_alone_and_among_many() -> None:
     rng = np.random.default_rng(0)
-    rows, asked = (rng.normal(size=(each, 33)).astype(np.float32) for each in (3000, 2 * MANY))
+    rows, asked = (rng.normal(size=(each, WIDE + 1)).astype(np.float32) for each in (3000, 2 * MANY))
     index = Index(built(rows))
     near, number = index.search(asked, 7)
     for place in range(0, len(asked), 20):
@@ -114,7 +116,7 @@ def test_one_query_has_the_same_answer_alone_and_among_many() -> None:
 
 @pytest.mark.parametrize("queries", [1, MANY])
 def test_where_no_distance_is_finite_there_is_no_neighbor(queries: int) -> None:
-    rows = np.full((50, 2), 3e38, np.float32)
+    rows = np.full((50, WIDE), 3e38, np.float32)
     _, number = Index(built(rows)).search(-rows[:1].repeat(queries, axis=0), 3)
     assert (number == -1).all()
 

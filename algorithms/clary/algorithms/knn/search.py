@@ -21,11 +21,11 @@ from clary.toolkit.errors import UserError
 faiss: Any = import_module("faiss")
 Array = npt.NDArray[Any]
 
-MANY = 32  # queries from which on distances are formed by products of matrices
-_FEW = 16, 100_000  # queries at a time, and their numbers, up to which every version of the library forms no products
+MANY, WIDE = 32, 48  # queries and dimensions from which on distances are formed by products of matrices
 _SPARE = 16  # candidates beyond k that an exact search looks at again, at least
 _GATHERED = 1 << 24  # numbers of candidates' rows that lie in memory at a time
 _BLOCK = 1 << 22  # distances that are formed at a time
+_NUMBERS = 10_000  # a limit above this is one of numbers, not of queries
 _UNIT = 2.0**-24  # the relative error of one rounding in float32
 
 
@@ -161,8 +161,10 @@ class _Exact:
         with np.errstate(over="ignore"):
             self._half_N = np.einsum("ne,ne->n", self._rows_NE, self._rows_NE) / 2
         self._longest = (2 * float(self._half_N.max(initial=0))) ** 0.5
-        together, numbers = _FEW
-        self._few = max(1, min(together, numbers // self._width))
+        # From so many queries on the library forms products itself; late versions count the numbers in them instead.
+        most = int(faiss.cvar.distance_compute_blas_threshold) - 1
+        self._few = max(1, most // self._width if most > _NUMBERS else most)
+        self._products = self._width >= WIDE
 
     def search(self, queries_BE: Array, neighbors: int) -> tuple[Array, Array]:
         """Squared distances or inner products, and numbers, of the nearest rows (B, K)."""
@@ -178,7 +180,7 @@ class _Exact:
     def _find(self, queries_BE: Array, candidates: int, near_BK: Array, number_BK: Array) -> None:
         """Fill in the nearest rows of these queries."""
         left_B = np.arange(len(queries_BE))
-        if len(queries_BE) >= MANY:
+        if self._products and len(queries_BE) >= MANY:
             least_B, number_BC = self._by_products(queries_BE, candidates)
             left_B = self._settled(queries_BE, left_B, least_B, number_BC, near_BK, number_BK)
         unsettled = []
