@@ -56,7 +56,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder with the public files")
     parser.add_argument("--rows", type=int, default=1_000_000, help="made-up rows to search")
     parser.add_argument(
-        "--queries", type=int, default=2000, help="queries for recall; for speed 500 at once, and 40 alone"
+        "--queries", type=int, default=2000, help="queries for recall; for speed 250 at once, and 25 alone"
     )
     parser.add_argument(
         "--types", nargs="*", choices=list(SETTINGS)[1:], default=list(SETTINGS)[1:], help="indexes beside Flat"
@@ -65,14 +65,15 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="file for the results")
     options = parser.parse_args()
     rows, queries = (20_000, 200) if options.quick else (options.rows, options.queries)
-    results = {"equal": equal(options.data)}
-    show("K-NN: predictions of faiss.Flat beside scikit-learn's brute force", results["equal"])
+    results: dict[str, list[Row]] = {}
     with tempfile.TemporaryDirectory(prefix="clary-bench-") as scratch:
+        results["equal"] = equal(options.data, Path(scratch))
+        show("K-NN: predictions of faiss.Flat beside scikit-learn's brute force", results["equal"])
         results["search"] = search(rows, queries, ["Flat", *options.types], Path(scratch))
     keep(options.json, results)
 
 
-def equal(folder: Path | None) -> list[Row]:
+def equal(folder: Path | None, scratch: Path) -> list[Row]:
     """Both predictions of each set's held-out rows: how many are equal, how good they are, how long they take."""
     sets: dict[str, Callable[[], Records]] = {"digits": samples.digits}
     if folder is not None:
@@ -80,13 +81,13 @@ def equal(folder: Path | None) -> list[Row]:
     found = []
     for name, load in sets.items():
         try:
-            found.append(_equal(name, load()))
+            found.append(_equal(name, load(), scratch / name))
         except UserError as error:
             print(error)
     return found
 
 
-def _equal(name: str, whole: Records) -> Row:
+def _equal(name: str, whole: Records, scratch: Path) -> Row:
     from sklearn.neighbors import KNeighborsClassifier
 
     order = np.random.default_rng(0).permutation(len(whole))
@@ -95,7 +96,7 @@ def _equal(name: str, whole: Records) -> Row:
     assert test.labels is not None
     assert train.labels is not None
     peer = KNeighborsClassifier(5, algorithm="brute").fit(train.dense(), train.labels[:, 0])
-    ours = predictor(train, Path(tempfile.mkdtemp(prefix="clary-bench-")))
+    ours = predictor(train, scratch)
     theirs, own = timed(lambda: peer.predict(test.dense())), timed(lambda: ours.predict(Records(test.dense())))
     expected, predicted = peer.predict(test.dense()), ours.predict(Records(test.dense()))["predicted_label"]
     # Where the sixth row is as near as the fifth, either may be taken, and the peer takes any of them.

@@ -75,6 +75,8 @@ def test_hosts_give_as_many_rows_as_one_draw_from_all_would_take() -> None:
     # The variance of a draw without replacement; a fixed share of each host would have none.
     assert drawn[:, 0].var() == pytest.approx(500 * 0.9 * 0.1 * 9500 / 9999, rel=0.15)
     assert (shares(seen, 20000, np.random.default_rng(0)) == seen).all()
+    many = shares(seen * 10**7, 500, np.random.default_rng(0))
+    assert (many.sum(), many[2]) == (500, 0)
 
 
 # Projections

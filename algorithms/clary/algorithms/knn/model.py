@@ -24,6 +24,8 @@ Rows = Any  # a float32 array (N, D), or a SciPy CSR matrix of the same shape
 
 # Butterflies of this many inputs at a time are small matrix products, which memory and BLAS like best.
 _RADIX = 64
+# NumPy draws without replacement from fewer things than this.
+_COUNTABLE = 10**9
 # Numbers transformed together: they stay in the cache of a core from the first butterfly to the last.
 _TOGETHER = 1 << 18
 
@@ -88,8 +90,12 @@ def shares(seen_H: Array, size: int, rng: np.random.Generator) -> Array:
 
     The counts are drawn as they fall when the sample is taken from all rows at once.
     """
-    if int(seen_H.sum()) <= size:
+    total = int(seen_H.sum())
+    if total <= size:
         return seen_H.copy()
+    if total >= _COUNTABLE:
+        # Of so many rows a draw with replacement hardly takes one twice; a host cannot give more than it has seen.
+        return np.minimum(rng.multinomial(size, seen_H / total), seen_H)
     drawn_H: Array = rng.multivariate_hypergeometric(seen_H, size, method="marginals")
     return drawn_H
 
