@@ -16,6 +16,7 @@ BENCHMARKS = {
     "startup": ["--repeats", "2"],
     "codecs": ["--megabytes", "8", "--runs", "1"],
     "kmeans": ["--runs", "1"],
+    "knn": ["--quick"],
     "linear_learner": ["--quick"],
     "linear_learner_large": ["--quick"],
     "pca": ["--quick"],
@@ -25,7 +26,7 @@ BENCHMARKS = {
     "interruptions": ["--quick"],
     "serving": ["--seconds", "1", "--rounds", "1"],
 }
-ON_PUBLIC_DATA = ("kmeans", "linear_learner", "boosting")
+ON_PUBLIC_DATA = ("kmeans", "knn", "linear_learner", "boosting")
 
 
 def main() -> int:

@@ -25,7 +25,7 @@ from clary.algorithms.linear_learner.evaluate import Criterion, steady
 from clary.algorithms.linear_learner.serve import Predictor
 from clary.algorithms.linear_learner.spec import SPEC as LINEAR
 from clary.datasets import samples
-from clary.sdk import PCA, KMeans, LinearLearner, XGBoost
+from clary.sdk import KNN, PCA, KMeans, LinearLearner, XGBoost
 from clary.toolkit.channels import ChannelInput
 from clary.toolkit.checkpoint import Checkpoints
 from clary.toolkit.cluster import Cluster
@@ -48,6 +48,7 @@ def main() -> None:
     centers = centers_of(KMeans(k=10, epochs=10, init_method="kmeans++").fit(train=pixels, logs=False))
     draw_centers(centers)
     draw_training(pixels, centers)
+    draw_neighbors(samples.digits())
     draw_explanations()
     draw_early_stopping()
     draw_patients_explained()
@@ -118,6 +119,38 @@ def draw_training(pixels: np.ndarray[Any, Any], centers: np.ndarray[Any, Any]) -
     save(figure, "kmeans-digits-training.png")
 
 
+def draw_neighbors(digits: Records) -> None:
+    """Held-out digits at the left, and in each row the images nearest to it, with their labels and distances."""
+    assert digits.labels is not None
+    pixels, labels = digits.dense(), digits.labels[:, 0]
+    held = np.arange(len(digits)) % 4 == 0
+    learner = KNN(k=NEIGHBORS, predictor_type="classifier", sample_size=len(digits))
+    job = learner.fit(train=(pixels[~held], labels[~held]), logs=False)
+    with job.deploy(workers=1) as predictor:
+        answers = predictor.predict(pixels[held], {"Accept": "application/json;verbose=true"})["predictions"]
+    asked, true, kept = pixels[held], labels[held], pixels[~held]
+    nearest = np.argsort(np.square(asked[:, None] - kept[None]).sum(axis=2), axis=1, kind="stable")
+    agreed = np.array(
+        [np.mean(np.equal(answer["labels"], label)) for answer, label in zip(answers, true, strict=True)]
+    )
+    # The first that all neighbors agree on, one that some do not, and one that is read wrong.
+    wrong = np.array([answer["predicted_label"] for answer in answers]) != true
+    chosen = [int(np.argmax(agreed == 1)), int(np.argmax((agreed < 0.75) & ~wrong)), int(np.argmax(wrong))]
+    figure, places = plt.subplots(3, NEIGHBORS + 1, figsize=(11, 5.4), width_ratios=[1.25, *[1.0] * NEIGHBORS])
+    for row, query in zip(places, chosen, strict=True):
+        answer = answers[query]
+        row[0].set_title(f"a {true[query]:.0f}, read as {answer['predicted_label']:.0f}", fontsize=11)
+        images = [asked[query], *kept[nearest[query, :NEIGHBORS]]]
+        for place, image in zip(row, images, strict=True):
+            place.imshow(image.reshape(8, 8), cmap="gray_r", interpolation="nearest")
+            place.set_axis_off()
+        for place, label, distance in zip(row[1:], answer["labels"], answer["distances"], strict=True):
+            color = COLORS[2] if label == true[query] else COLORS[1]
+            place.set_title(f"{label:.0f}  at {distance:.1f}", fontsize=11, color=color)
+    save(figure, "knn-digits-neighbors.png")
+
+
+NEIGHBORS = 7
 WHITE = {"boxstyle": "circle,pad=0.25", "facecolor": "white", "edgecolor": "#444444", "linewidth": 0.8}
 
 

@@ -50,6 +50,7 @@ class Everything(HyperparameterSet):
     layers: tuple[float, ...] = numbers((1.0, 2.5), at_least=0, doc="Some numbers.")
     weights: Mapping[str, Any] | None = mapping(doc="A mapping.")
     seed: int = integer(0, above=-8, below=8, doc="A whole number between two others.")
+    parts: int = integer(2, of=(1, 2, 4, 8), doc="One of a few whole numbers.")
     balance: float | str = real(1.0, above=0, words=("balanced",), auto=True, doc="A number or a word.")
     criterion: str = choice("f_beta", of=("f_beta", "accuracy"), old={"f1": "f_beta"}, doc="A renamed choice.")
     metrics: tuple[str, ...] | None = names(of=("rmse", "error", "map"), commas=True, at=("error",), doc="A list.")
@@ -233,6 +234,7 @@ def test_the_wording_says_what_is_allowed() -> None:
         "layers": "a JSON list of numbers, each at least 0",
         "weights": "a JSON object",
         "seed": "an integer above -8 and below 8",
+        "parts": "one of 1, 2, 4, 8",
         "balance": "a number above 0 or 'auto' or 'balanced'",
         "criterion": "one of 'f_beta', 'accuracy'",
         "metrics": "a list with commas of one or more of 'rmse', 'error', 'map', each at most once "
@@ -360,6 +362,8 @@ def test_a_range_is_described_with_its_ends() -> None:
     assert (described["dense"]["type"], described["dense"]["default"]) == ("categorical", "true")
     assert described["scores"]["default"] == '["msd"]'
     assert described["seed"]["range"] == {"min": -8, "max": 8, "min_inclusive": False, "max_inclusive": False}
+    assert described["parts"]["range"] == {"min": 1, "max": 8, "min_inclusive": True, "max_inclusive": True}
+    assert described["parts"]["values"] == [1, 2, 4, 8]
     assert (described["balance"]["type"], described["balance"]["values"]) == ("continuous", ["balanced", "auto"])
     assert (described["rate"]["values"], described["sparse"]["values"]) == (None, ["auto", "true", "false"])
     assert described["criterion"]["values"] == ["f_beta", "accuracy"]

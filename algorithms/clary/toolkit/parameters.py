@@ -113,7 +113,7 @@ class Parameter:
     def _wording(self) -> str:
         return "a text"
 
-    def _values(self) -> list[str] | None:
+    def _values(self) -> list[Any] | None:
         return None
 
     def _range(self) -> dict[str, Any] | None:
@@ -138,7 +138,7 @@ class _Number(Parameter):
         """What is allowed, as the end of a sentence."""
         return super().wording + "".join(f" or {word!r}" for word in self.words)
 
-    def _values(self) -> list[str] | None:
+    def _values(self) -> list[Any] | None:
         return [*self.words, *([AUTO] if self.auto else [])] if self.words else None
 
     def _allows(self, value: float) -> bool:
@@ -174,9 +174,10 @@ class _Number(Parameter):
 
 @dataclass(frozen=True, kw_only=True)
 class IntegerParameter(_Number):
-    """A whole number within bounds; ``"10.0"`` is read as 10, ``"10.5"`` is refused."""
+    """A whole number within bounds, or out of ``choices``; ``"10.0"`` is read as 10, ``"10.5"`` is refused."""
 
     type: ClassVar[str] = "integer"
+    choices: tuple[int, ...] = ()
 
     def _read(self, text: str) -> int:
         if re.fullmatch(r"[+-]?\d+(\.0*)?", text, re.ASCII):
@@ -186,13 +187,23 @@ class IntegerParameter(_Number):
             raise ValueError(text)
         return int(number)
 
+    def _allows(self, value: float) -> bool:
+        return super()._allows(value) and (not self.choices or value in self.choices)
+
     def _wording(self) -> str:
+        if self.choices:
+            return f"one of {', '.join(map(str, self.choices))}"
         return f"an integer {self._bounds()}".rstrip()
+
+    def _values(self) -> list[Any] | None:
+        return list(self.choices) or super()._values()
 
     def bad_texts(self) -> Iterator[str]:
         """Texts that must be refused, one of each kind of mistake."""
         yield from super().bad_texts()
         yield "1.5"
+        gaps = set(range(min(self.choices, default=0), max(self.choices, default=0))) - set(self.choices)
+        yield from map(str, sorted(gaps)[:1])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -394,6 +405,7 @@ def integer(
     above: int | None = None,
     at_most: int | None = None,
     below: int | None = None,
+    of: Sequence[int] = (),
     auto: bool = False,
     required: bool | str = False,
     tunable: tuple[int, int] | None = None,
@@ -401,14 +413,21 @@ def integer(
     name: str | None = None,
     doc: str,
 ) -> Any:
-    """Declare a whole number; each end of its range is included (``at_``) or not (``above``, ``below``)."""
+    """Declare a whole number; each end of its range is included (``at_``) or not (``above``, ``below``).
+
+    With ``of``, it is one of these numbers, in rising order, and they are its range.
+    """
+    low, high = (
+        (min(of), max(of)) if of else (at_least if above is None else above, at_most if below is None else below)
+    )
     return _declare(
         IntegerParameter(
             default=default,
-            low=at_least if above is None else above,
-            high=at_most if below is None else below,
+            low=low,
+            high=high,
             low_included=above is None,
             high_included=below is None,
+            choices=tuple(of),
             auto=auto,
             required=required,
             tunable=_tunable(tunable, scaling),

@@ -50,9 +50,10 @@ class Passes:
 
     ``arrays`` returns what must be saved for the algorithm to go on later. What the leader returns is saved; every
     host is asked at the same step, so that they may bring together what each has found. ``resume`` hands it back, and
-    the passes read on behind it. Rows are shuffled within a window, seeded by job and epoch, where ``shuffle`` is
-    true. After the last step, ``rows`` is the number of rows read by all hosts, and ``stopped`` says whether the
-    platform ended the job early.
+    the passes read on behind it. ``check`` looks at rows as they are read, while they still know their place in a
+    file, and raises DataError for those that cannot be learned from. Rows are shuffled within a window, seeded by
+    job and epoch, where ``shuffle`` is true. After the last step, ``rows`` is the number of rows read by all hosts,
+    and ``stopped`` says whether the platform ended the job early.
     """
 
     job: Job[Any]
@@ -60,12 +61,13 @@ class Passes:
     batch_size: int
     width: int
     arrays: Callable[[], Arrays]
+    check: Callable[[Records], None] | None = None
+    shuffle: bool = True
     epoch: int = 0
     step: int = 0
     rows: int = 0
     stopped: bool = False
     finished: bool = False
-    shuffle: bool = True
     _saving: bool = False
 
     def __iter__(self) -> Iterator[Step]:
@@ -146,7 +148,7 @@ class Passes:
         channel, cluster = self.job.channel("train"), self.job.cluster
         rng = np.random.default_rng([self.job.seed, self.epoch, cluster.rank if channel.sharded else 0])
         window = max(self.batch_size, SHUFFLE_BYTES // (4 * self.width))
-        rows = channel.records(width=self.width)
+        rows = _checked(channel.records(width=self.width), self.check)
         parts = batches(shuffled(rows, rng, rows=window) if self.shuffle else rows, self.batch_size)
         yield from parts if channel.sharded else shared_out(parts, cluster.rank, cluster.size)
         while True:
@@ -164,6 +166,13 @@ class Passes:
         if self.job.cluster.leads:
             self.job.log.metric(PROGRESS.name, 100.0 * self.epoch / self.epochs)
             self.job.log.metric(THROUGHPUT.name, rows / max(seconds, 1e-9))
+
+
+def _checked(blocks: Iterator[Records], check: Callable[[Records], None] | None) -> Iterator[Records]:
+    for records in blocks:
+        if check is not None:
+            check(records)
+        yield records
 
 
 def _read_on(queue: deque[Records | None], supply: Iterator[Records | None]) -> None:

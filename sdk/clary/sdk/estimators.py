@@ -10,7 +10,7 @@ from clary.sdk.estimator import Options, TypedEstimator
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-__all__ = ["PCA", "KMeans", "LinearLearner", "XGBoost"]
+__all__ = ["KNN", "PCA", "KMeans", "LinearLearner", "XGBoost"]
 
 
 class KMeans(TypedEstimator):
@@ -75,6 +75,90 @@ class KMeans(TypedEstimator):
             "local_lloyd_num_trials": local_lloyd_num_trials,
             "local_lloyd_tol": local_lloyd_tol,
             "mini_batch_size": mini_batch_size,
+        }
+        super().__init__(role, instance_count, instance_type, given, options)
+
+
+class KNN(TypedEstimator):
+    """Labels a row, or predicts a number for it, by the k most similar rows of a sample of the training data.
+
+    Rows in memory, files and addresses train it by ``fit``; the other keywords are those of ``Estimator``.
+
+    feature_dim: Number of features in each row. An integer at least 1. Told by the data if not given.
+    k: Number of neighbors that vote or are averaged. An integer at least 1.
+    sample_size: Number of training rows kept for the index, over all hosts together; all rows where there are
+        fewer. An integer at least 1.
+    predictor_type: What the neighbors' labels come to: the most frequent one (classifier), or their mean
+        (regressor). One of 'classifier', 'regressor'.
+    dimension_reduction_target: Number of dimensions after reduction; less than feature_dim. An integer at least
+        1. Required when dimension_reduction_type is set.
+    dimension_reduction_type: How rows are projected at random to fewer dimensions: by a matrix of +1 and -1
+        (sign) or by the fast Johnson-Lindenstrauss transform (fjlt); no reduction where it is not set. One of
+        'sign', 'fjlt'.
+    faiss_index_ivf_nlists: Number of cells of faiss.IVFFlat and faiss.IVFPQ; 'auto' is the square root of the
+        number of sampled rows. An integer at least 1 or 'auto'. Default: auto.
+    faiss_index_pq_m: Number of parts into which faiss.IVFPQ cuts a row, a byte for each; the dimension is raised
+        to a multiple of it. Where it is not set, the largest of its values up to half the dimension. One of 1, 2,
+        3, 4, 8, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64, 96.
+    index_metric: What nearest means: by Euclidean distance, inner product, or cosine similarity; faiss.IVFPQ
+        takes L2 alone. One of 'L2', 'INNER_PRODUCT', 'COSINE'. Default: L2.
+    index_type: Exact search (faiss.Flat), cells of which a few are searched (faiss.IVFFlat), such cells with
+        compressed rows (faiss.IVFPQ), or, as an extension, a graph of neighbors (faiss.HNSW). One of
+        'faiss.Flat', 'faiss.IVFFlat', 'faiss.IVFPQ', 'faiss.HNSW'. Default: faiss.Flat.
+    mini_batch_size: Rows read at a time on each host, and test rows searched at a time. An integer at least 1.
+        Default: 5000.
+    faiss_index_nprobe: Cells of faiss.IVFFlat and faiss.IVFPQ that a search visits: more find more true neighbors
+        and take longer. The managed algorithm has it under the undocumented name _faiss_index_nprobe. An integer
+        at least 1. Default: 5.
+    faiss_index_hnsw_m: Extension: links of a row in the graph of faiss.HNSW; twice as many on its lowest level.
+        An integer at least 2. Default: 32.
+    faiss_index_hnsw_ef_construction: Extension: candidates that faiss.HNSW keeps in view while it links a row. An
+        integer at least 1. Default: 80.
+    faiss_index_hnsw_ef_search: Extension: candidates that faiss.HNSW keeps in view while it searches; k at least.
+        An integer at least 1. Default: 64.
+    """
+
+    algorithm: ClassVar[str] = "knn"
+
+    def __init__(
+        self,
+        role: str | None = None,
+        instance_count: int = 1,
+        instance_type: str | None = None,
+        k: int | None = None,
+        sample_size: int | None = None,
+        predictor_type: Literal["classifier", "regressor"] | None = None,
+        *,
+        feature_dim: int | None = None,
+        dimension_reduction_target: int | None = None,
+        dimension_reduction_type: Literal["sign", "fjlt"] | None = None,
+        faiss_index_ivf_nlists: int | Literal["auto"] | None = None,
+        faiss_index_pq_m: int | None = None,
+        index_metric: Literal["L2", "INNER_PRODUCT", "COSINE"] | None = None,
+        index_type: Literal["faiss.Flat", "faiss.IVFFlat", "faiss.IVFPQ", "faiss.HNSW"] | None = None,
+        mini_batch_size: int | None = None,
+        faiss_index_nprobe: int | None = None,
+        faiss_index_hnsw_m: int | None = None,
+        faiss_index_hnsw_ef_construction: int | None = None,
+        faiss_index_hnsw_ef_search: int | None = None,
+        **options: Unpack[Options],
+    ) -> None:
+        given = {
+            "k": k,
+            "sample_size": sample_size,
+            "predictor_type": predictor_type,
+            "feature_dim": feature_dim,
+            "dimension_reduction_target": dimension_reduction_target,
+            "dimension_reduction_type": dimension_reduction_type,
+            "faiss_index_ivf_nlists": faiss_index_ivf_nlists,
+            "faiss_index_pq_m": faiss_index_pq_m,
+            "index_metric": index_metric,
+            "index_type": index_type,
+            "mini_batch_size": mini_batch_size,
+            "faiss_index_nprobe": faiss_index_nprobe,
+            "faiss_index_hnsw_m": faiss_index_hnsw_m,
+            "faiss_index_hnsw_ef_construction": faiss_index_hnsw_ef_construction,
+            "faiss_index_hnsw_ef_search": faiss_index_hnsw_ef_search,
         }
         super().__init__(role, instance_count, instance_type, given, options)
 

@@ -92,9 +92,11 @@ def _arguments(spec: AlgorithmSpec) -> Iterator[tuple[str, Parameter, str]]:
 
 
 def _aliases(spec: AlgorithmSpec) -> Iterator[tuple[str, Parameter, str]]:
-    """Further names of hyperparameters, as arguments of their own."""
+    """Further names of hyperparameters, as arguments of their own; those of the platform are left out."""
     kinds = {parameter.name: (attribute, parameter, kind) for attribute, parameter, kind in _arguments(spec)}
     for alias, name in spec.aliases.items():
+        if alias.startswith("_"):
+            continue
         attribute, parameter, kind = kinds[name]
         yield alias, dataclasses.replace(parameter, name=alias, doc=f"Another name of {attribute}."), kind
 

@@ -38,7 +38,7 @@ def values(parameter: Parameter) -> st.SearchStrategy[Any]:
 def _values(parameter: Parameter) -> st.SearchStrategy[Any]:
     if isinstance(parameter, IntegerParameter):
         low, high = _whole_ends(parameter)
-        return st.integers(low, high)
+        return st.sampled_from(parameter.choices) if parameter.choices else st.integers(low, high)
     if isinstance(parameter, RealParameter):
         return _reals(parameter)
     if isinstance(parameter, ChoiceParameter):
