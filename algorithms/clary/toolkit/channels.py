@@ -77,7 +77,7 @@ class ChannelInput:
         spool = Spool() if self._keeping else None
         try:
             for name, stream in self.parts():
-                for block in tabular.read(stream, self.content_type, source=name, reading=reading):
+                for block in tabular.read(stream, self.content_type, source=name, reading=reading, width=width):
                     spool = self._added(spool, block)
                     yield block if width is None else block.expect_width(width)
         except _StoppedError:

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from clary.toolkit.records import Records
 from clary.toolkit.spec import PROGRESS, THROUGHPUT
 
 SHUFFLE_BYTES = 64 << 20  # of dense float32 rows; bounds the memory of the shuffle
+_FIRST_ROWS = 1000  # from which the size of sparse rows is told
+_SPARSE_VALUE = 8  # bytes of a value and its position
 
 
 @dataclass
@@ -49,9 +52,11 @@ class Passes:
     """``epochs`` passes over the train channel, the same number of steps on every host.
 
     ``arrays`` returns what must be saved for the algorithm to go on later, the same on every host; ``resume``
-    hands it back, and the passes read on behind it. Rows are shuffled within a window, seeded by
-    job and epoch. After the last step, ``rows`` is the number of rows read by all hosts, and ``stopped`` says
-    whether the platform ended the job early.
+    hands it back, and the passes read on behind it. ``check`` looks at rows as they are read, while they still know
+    their place in a file, and raises DataError for those that cannot be learned from. Rows are shuffled within a
+    window, seeded by job and epoch; its size counts all of ``width``, or with ``sparse`` as many values other than
+    zero as the first rows have. After the last step, ``rows`` is the number of rows read by all hosts, and
+    ``stopped`` says whether the platform ended the job early.
     """
 
     job: Job[Any]
@@ -59,6 +64,8 @@ class Passes:
     batch_size: int
     width: int
     arrays: Callable[[], Arrays]
+    check: Callable[[Records], None] = lambda _records: None
+    sparse: bool = False
     epoch: int = 0
     step: int = 0
     rows: int = 0
@@ -142,8 +149,11 @@ class Passes:
         """This host's batches of one pass, then None for as long as other hosts have some."""
         channel, cluster = self.job.channel("train"), self.job.cluster
         rng = np.random.default_rng([self.job.seed, self.epoch, cluster.rank if channel.sharded else 0])
-        window = max(self.batch_size, SHUFFLE_BYTES // (4 * self.width))
-        parts = batches(shuffled(channel.records(width=self.width), rng, rows=window), self.batch_size)
+        blocks, size = _checked(channel.records(width=self.width), self.check), 4 * self.width
+        if self.sparse:
+            blocks, size = _with_size(blocks)
+        window = max(self.batch_size, SHUFFLE_BYTES // size)
+        parts = batches(shuffled(blocks, rng, rows=window), self.batch_size)
         yield from parts if channel.sharded else shared_out(parts, cluster.rank, cluster.size)
         while True:
             yield None
@@ -157,6 +167,23 @@ class Passes:
         if self.job.cluster.leads:
             self.job.log.metric(PROGRESS.name, 100.0 * self.epoch / self.epochs)
             self.job.log.metric(THROUGHPUT.name, rows / max(seconds, 1e-9))
+
+
+def _checked(blocks: Iterator[Records], check: Callable[[Records], None]) -> Iterator[Records]:
+    for records in blocks:
+        check(records)
+        yield records
+
+
+def _with_size(blocks: Iterator[Records]) -> tuple[Iterator[Records], int]:
+    """The same rows, and the bytes of a sparse one, as the first have them: at least a value and its position."""
+    cut = batches(blocks, _FIRST_ROWS)
+    head = next(cut, None)
+    if head is None:
+        return cut, _SPARSE_VALUE
+    features: Any = head.features
+    values = int(np.count_nonzero(features.data if head.sparse else features))
+    return chain([head], cut), max(_SPARSE_VALUE, _SPARSE_VALUE * values // len(head))
 
 
 def _read_on(queue: deque[Records | None], supply: Iterator[Records | None]) -> None:

@@ -96,13 +96,16 @@ def encode(columns: Mapping[str, npt.NDArray[Any]], accept: MediaType, *, json_k
     return writer(columns)
 
 
-def read(stream: BinaryIO, content_type: MediaType, *, source: str, reading: Reading = PLAIN) -> Iterator[Records]:
+def read(
+    stream: BinaryIO, content_type: MediaType, *, source: str, reading: Reading = PLAIN, width: int | None = None
+) -> Iterator[Records]:
     """The rows of a training file or stream, part by part in constant memory; gzip is undone.
 
-    CSV and parquet hold one label column unless ``label_size`` says otherwise. Rows count from 1 within the
+    CSV and parquet hold one label column unless ``label_size`` says otherwise. LIBSVM, which does not say how wide
+    its rows are, is read as ``width`` features where that is given. Rows count from 1 within the
     stream. UnsupportedMediaError lists the types that are read; DataError names source, row and reason.
     """
-    reader = _reader(content_type, source, reading)
+    reader = _reader(content_type, source, reading, width)
     return reader(gzip_stream.plain(stream, source=source))
 
 
@@ -135,7 +138,9 @@ _WRITERS: Mapping[str, Callable[[BinaryIO, Records], None]] = {
 }
 
 
-def _reader(content_type: MediaType, source: str, reading: Reading) -> Callable[[Readable], Iterator[Records]]:
+def _reader(
+    content_type: MediaType, source: str, reading: Reading, width: int | None
+) -> Callable[[Readable], Iterator[Records]]:
     missing, name = reading.missing, _named(content_type)
     if name == media.CSV:
         given = partial(csv.read, label_size=_label_size(content_type, 1), source=source, missing=missing)
@@ -145,7 +150,7 @@ def _reader(content_type: MediaType, source: str, reading: Reading) -> Callable[
     if name == media.RECORDIO_PROTOBUF:
         return partial(record_protobuf.read, source=source, missing=missing)
     if name in (media.LIBSVM, _X_LIBSVM):
-        return partial(libsvm.read, source=source, missing=missing, extras=reading.extras)
+        return partial(libsvm.read, source=source, missing=missing, extras=reading.extras, width=width)
     if name == media.JSON_LINES:
         return partial(jsonlines.read, source=source)
     raise _unsupported(name, tuple(each for each in TYPES if each != media.JSON))
