@@ -177,13 +177,15 @@ def _checked(blocks: Iterator[Records], check: Callable[[Records], None]) -> Ite
 
 def _with_size(blocks: Iterator[Records]) -> tuple[Iterator[Records], int]:
     """The same rows, and the bytes of a sparse one, as the first have them: at least a value and its position."""
-    cut = batches(blocks, _FIRST_ROWS)
-    head = next(cut, None)
-    if head is None:
-        return cut, _SPARSE_VALUE
+    held: list[Records] = []
+    while sum(map(len, held)) < _FIRST_ROWS and (block := next(blocks, None)) is not None:
+        held.append(block)
+    if not held:
+        return blocks, _SPARSE_VALUE
+    head = Records.join(held).rows(0, _FIRST_ROWS)
     features: Any = head.features
     values = int(np.count_nonzero(features.data if head.sparse else features))
-    return chain([head], cut), max(_SPARSE_VALUE, _SPARSE_VALUE * values // len(head))
+    return chain(held, blocks), _SPARSE_VALUE * max(1, values // max(1, len(head)))
 
 
 def _read_on(queue: deque[Records | None], supply: Iterator[Records | None]) -> None:

@@ -37,8 +37,12 @@ class Device(ABC):
         """The features (U) that the batch touches, and their gradient (U, P) summed over its rows."""
 
     @abstractmethod
+    def fetched(self, gradient_UP: Any) -> Array:
+        """A gradient of this device as an array that another host can be sent."""
+
+    @abstractmethod
     def placed(self, gradient_UP: Array) -> Any:
-        """A gradient of another place on this device."""
+        """A gradient from another host on this device."""
 
     @abstractmethod
     def move(self, columns_U: Array, gradient_UP: Any, share: float, correction: float) -> bool:
@@ -99,6 +103,10 @@ class Processor(Device):
         given = (columns_U, ends_U, rows, values, slopes_B, self._sums_BK, self._weights, gradient_UP)
         self._shared_out(self._loops.slope, ends_U, *given)
         return columns_U, gradient_UP
+
+    def fetched(self, gradient_UP: Array) -> Array:
+        """The gradient, as it is."""
+        return gradient_UP
 
     def placed(self, gradient_UP: Array) -> Array:
         """The gradient, as it is."""
@@ -194,6 +202,11 @@ class Card(Device):
         gradient_UP = self._turned @ pulls_BP
         gradient_UP[:, :-1] -= (self._turned_squares @ slopes_B1) * self._weights_UP[:, :-1]
         return self._columns_U, gradient_UP
+
+    def fetched(self, gradient_UP: Any) -> Array:
+        """The gradient in the machine's own memory."""
+        found: Array = gradient_UP.cpu().numpy()
+        return found
 
     def placed(self, gradient_UP: Array) -> Any:
         """The gradient on the GPU."""

@@ -19,7 +19,7 @@ def _even_or_odd(test: bool) -> Records:
     order = np.random.default_rng(0).permutation(len(digits))
     chosen = digits.take(order[_TRAINING:] if test else order[:_TRAINING])
     assert chosen.labels is not None
-    return replace(chosen, features=chosen.dense() / 16, labels=chosen.labels % 2)
+    return replace(chosen, features=chosen.dense() / 16, labels=np.fmod(chosen.labels, np.float32(2)))
 
 
 def _diabetes() -> Records:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -18,7 +20,7 @@ from clary.toolkit.errors import DataError, UserError
 from clary.toolkit.job import Job
 from clary.toolkit.passes import Passes, Step
 
-Array = npt.NDArray[np.float64]
+Array = npt.NDArray[Any]
 
 
 def train(job: Job[Hyperparameters]) -> Artifact:
@@ -122,7 +124,7 @@ class _Training:
         columns_U, gradient_UP = device.gradient(slopes_B)
         sums = np.append(evaluate.sums(scores_B, batch.labels_B, predictor_type), slopes_B.sum())
         if self._job.cluster.size > 1:
-            columns_U, gradient_UP = self._spread(columns_U, np.asarray(_on_host(gradient_UP)))
+            columns_U, gradient_UP = self._spread(columns_U, device.fetched(gradient_UP))
             gradient_UP, sums = step.sum(gradient_UP, sums)
             gradient_UP = device.placed(gradient_UP)
         rows = int(sums[0])
@@ -170,10 +172,6 @@ class _Training:
         assert self._device is not None
         own = {"sums": self._sums, "bias": self._bias, "updates": np.array([self._updates])}
         return {**self._device.state(), **own}
-
-
-def _on_host(gradient_UP: object) -> object:
-    return gradient_UP if isinstance(gradient_UP, np.ndarray) else gradient_UP.cpu()  # type: ignore[attr-defined]
 
 
 def _score(job: Job[Hyperparameters], machine: Machine) -> None:
