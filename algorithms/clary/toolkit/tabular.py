@@ -42,12 +42,14 @@ class Reading:
 
     ``missing`` reads empty cells, nulls and NaN among the features as NaN. ``delimiter`` stands between the
     cells of CSV; None guesses it from the first line of each file or request. ``extras`` keeps the weights and
-    the groups of LIBSVM rows, which are refused otherwise.
+    the groups of LIBSVM rows, which are refused otherwise; ``width`` is the number of features that they have, as
+    they do not say it themselves, and without it they are as wide as the widest so far.
     """
 
     missing: bool = False
     delimiter: str | None = ","
     extras: bool = False
+    width: int | None = None
 
 
 PLAIN = Reading()
@@ -69,7 +71,7 @@ def decode(body: bytes, content_type: MediaType, reading: Reading = PLAIN) -> Re
     if name == media.RECORDIO_PROTOBUF:
         return record_protobuf.decode(body, missing=missing)
     if name in (media.LIBSVM, _X_LIBSVM):
-        return libsvm.decode(body, missing=missing)
+        return libsvm.decode(body, missing=missing, width=reading.width)
     if name == media.PARQUET:
         return parquet.decode(body, label_size=_label_size(content_type, 0), missing=missing)
     raise _unsupported(name, TYPES)
@@ -96,16 +98,13 @@ def encode(columns: Mapping[str, npt.NDArray[Any]], accept: MediaType, *, json_k
     return writer(columns)
 
 
-def read(
-    stream: BinaryIO, content_type: MediaType, *, source: str, reading: Reading = PLAIN, width: int | None = None
-) -> Iterator[Records]:
+def read(stream: BinaryIO, content_type: MediaType, *, source: str, reading: Reading = PLAIN) -> Iterator[Records]:
     """The rows of a training file or stream, part by part in constant memory; gzip is undone.
 
-    CSV and parquet hold one label column unless ``label_size`` says otherwise. LIBSVM, which does not say how wide
-    its rows are, is read as ``width`` features where that is given. Rows count from 1 within the
+    CSV and parquet hold one label column unless ``label_size`` says otherwise. Rows count from 1 within the
     stream. UnsupportedMediaError lists the types that are read; DataError names source, row and reason.
     """
-    reader = _reader(content_type, source, reading, width)
+    reader = _reader(content_type, source, reading)
     return reader(gzip_stream.plain(stream, source=source))
 
 
@@ -138,9 +137,7 @@ _WRITERS: Mapping[str, Callable[[BinaryIO, Records], None]] = {
 }
 
 
-def _reader(
-    content_type: MediaType, source: str, reading: Reading, width: int | None
-) -> Callable[[Readable], Iterator[Records]]:
+def _reader(content_type: MediaType, source: str, reading: Reading) -> Callable[[Readable], Iterator[Records]]:
     missing, name = reading.missing, _named(content_type)
     if name == media.CSV:
         given = partial(csv.read, label_size=_label_size(content_type, 1), source=source, missing=missing)
@@ -150,7 +147,8 @@ def _reader(
     if name == media.RECORDIO_PROTOBUF:
         return partial(record_protobuf.read, source=source, missing=missing)
     if name in (media.LIBSVM, _X_LIBSVM):
-        return partial(libsvm.read, source=source, missing=missing, extras=reading.extras, width=width)
+        given = partial(libsvm.read, source=source, missing=missing, extras=reading.extras)
+        return partial(given, width=reading.width)
     if name == media.JSON_LINES:
         return partial(jsonlines.read, source=source)
     raise _unsupported(name, tuple(each for each in TYPES if each != media.JSON))

@@ -19,14 +19,15 @@ def _even_or_odd(test: bool) -> Records:
     order = np.random.default_rng(0).permutation(len(digits))
     chosen = digits.take(order[_TRAINING:] if test else order[:_TRAINING])
     assert chosen.labels is not None
-    return replace(chosen, features=chosen.dense() / 16, labels=np.fmod(chosen.labels, np.float32(2)))
+    odd = (chosen.labels % 2).astype(np.float32)
+    return replace(chosen, features=chosen.dense() / 16, labels=odd)
 
 
 def _diabetes() -> Records:
     """Patients with measures of about 1, and the progression in tens, in an order that means nothing."""
     patients = samples.diabetes()
     assert patients.labels is not None
-    scaled = replace(patients, features=patients.dense() * 20, labels=patients.labels / 10)
+    scaled = replace(patients, features=patients.dense() * 20, labels=patients.labels / np.float32(10))
     return scaled.take(np.random.default_rng(0).permutation(len(scaled)))
 
 

@@ -13,6 +13,7 @@ from clary.toolkit.artifact import MANIFEST, Artifact
 from clary.toolkit.errors import DataError, UserError
 from clary.toolkit.predictor import Columns, TabularPredictor
 from clary.toolkit.records import Records
+from clary.toolkit.tabular import Reading
 
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -24,6 +25,7 @@ class Predictor(TabularPredictor):
 
     def __init__(self, machine: Machine, predictor_type: str) -> None:
         self._machine, self._binary = machine, predictor_type == BINARY
+        self.reading = Reading(width=len(machine.linear_D))
 
     @classmethod
     def load(cls, artifact: Artifact, device: str) -> Predictor:

@@ -235,7 +235,7 @@ SPEC = AlgorithmSpec(
     ),
     metrics=(*_metrics(), PROGRESS, THROUGHPUT),
     payloads=Payloads(
-        requests=(media.JSON, media.JSON_LINES, media.RECORDIO_PROTOBUF),
+        requests=(media.JSON, media.JSON_LINES, media.RECORDIO_PROTOBUF, media.LIBSVM),
         responses=(media.JSON, media.JSON_LINES, media.RECORDIO_PROTOBUF),
         fields=(
             Field(name="score", doc="The predicted number, or the probability of class 1."),
