@@ -59,15 +59,13 @@ def records(features: Any, labels: Any = None) -> Records:
     return Records(kept if hasattr(kept, "tocsr") else np.ascontiguousarray(kept), column, "channel train, file rows")
 
 
-def learned(
-    channels: Mapping[str, Rows], *, cluster: Cluster | None = None, sharded: bool = False, seed: int = 0, **given: Any
-) -> Trained:
+def learned(channels: Mapping[str, Rows], *, cluster: Cluster | None = None, **given: Any) -> Trained:
     """What comes of a job with these rows in its channels."""
     inputs = {}
     for name, rows in channels.items():
         spool = Spool()
         spool.add(records(*rows))
-        inputs[name] = ChannelInput(name, Path(name), MediaType(RECORDIO_PROTOBUF), sharded=sharded, kept=spool)
+        inputs[name] = ChannelInput(name, Path(name), MediaType(RECORDIO_PROTOBUF), kept=spool)
     hosts, lines = cluster or Cluster(), list[str]()
     width = channels["train"][0].shape[1]
     job: Job[Hyperparameters] = Job(
@@ -76,7 +74,6 @@ def learned(
         cluster=hosts,
         log=Log(SPEC, hosts.current, lines.append),
         checkpoints=Checkpoints(None, {}),
-        seed=seed,
     )
     return Trained(train(job), lines)
 

@@ -75,7 +75,8 @@ def test_groups_start_as_they_are_asked_to() -> None:
     bias, weights_DP = start(hp, seed=1)
     linear_D, factors_DK = weights_DP[:, -1], weights_DP[:, :-1]
     assert bias == -2
-    assert (weights_DP.dtype, weights_DP.shape) == (np.float32, (20_000, 4))
+    assert weights_DP.dtype == np.float32
+    assert weights_DP.shape == (20_000, 4)
     assert -0.5 <= linear_D.min() < -0.49 < 0.49 < linear_D.max() <= 0.5
     assert linear_D.std() == pytest.approx(0.5 / 3**0.5, rel=0.02)
     assert factors_DK.std() == pytest.approx(3, rel=0.02)

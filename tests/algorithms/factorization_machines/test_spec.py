@@ -120,7 +120,9 @@ def test_each_group_starts_by_its_own_method(given: dict[str, object], expected:
 
 
 def test_what_has_no_effect_is_told() -> None:
-    hp = settings(feature_dim=3, linear_init_scale=0.5, bias_init_method="constant", bias_init_value=1, clip_gradient=0)
+    hp = settings(
+        feature_dim=3, linear_init_scale=0.5, bias_init_method="constant", bias_init_value=1, clip_gradient=0
+    )
     assert list(hp.without_effect()) == [
         "linear_init_scale has no effect with linear_init_method normal; it acts with uniform",
         "clip_gradient 0.0 cuts nothing; gradients are cut with a value above 0",

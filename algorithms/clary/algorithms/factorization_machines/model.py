@@ -70,11 +70,10 @@ class Adam:
     @classmethod
     def of(cls, hp: Hyperparameters) -> Adam:
         """The rule that a job asks for."""
-        kinds = [*["factors"] * hp.num_factors, "linear"]
         cut = hp.clip_gradient is not None and hp.clip_gradient > 0
         return cls(
-            rates_P=np.array([getattr(hp, f"{kind}_lr") for kind in kinds]),
-            decays_P=np.array([getattr(hp, f"{kind}_wd") for kind in kinds]),
+            rates_P=np.append(np.full(hp.num_factors, hp.factors_lr), hp.linear_lr),
+            decays_P=np.append(np.full(hp.num_factors, hp.factors_wd), hp.linear_wd),
             bias_rate=hp.bias_lr,
             bias_decay=hp.bias_wd,
             rescale=hp.rescale_grad,

@@ -50,7 +50,7 @@ class _Training:
 
     def __init__(self, job: Job[Hyperparameters]) -> None:
         hp = self._hp = job.hyperparameters
-        self._job, self._rule = job, Adam.of(hp)
+        self._job = job
         self._sums, self._bias, self._updates = np.zeros(evaluate.SUMS), np.zeros(3), 0
         self._device: Device | None = None
         self._passes = Passes(
@@ -97,22 +97,24 @@ class _Training:
             self._device.close()
 
     def _started(self, kept: Arrays) -> Device:
+        """Where the parameters are trained, as a checkpoint has left them or from their start."""
         hp, device = self._hp, Card if self._job.device == "cuda" else Processor
-        try:
-            if kept:
-                self._sums, self._bias = kept["sums"].copy(), kept["bias"].copy()
-                self._updates = int(kept["updates"][0])
-                return device(kept["weights"], self._rule, kept)
-            with np.errstate(over="ignore"):
-                bias, weights_DP = start(hp, self._job.seed)
-            self._bias = np.array([bias, 0.0, 0.0])
-            return device(weights_DP, self._rule)
-        except (MemoryError, ValueError) as error:  # NumPy's word for more elements than an address can tell
-            size = 12 * hp.feature_dim * (hp.num_factors + 1) / 2**30
+        size = 4 * hp.feature_dim * (hp.num_factors + 1)
+        # The job's share of memory is half of the machine's; nothing helps where the parameters exceed it all.
+        if size > 2 * self._job.memory:
             raise UserError(
-                f"feature_dim {hp.feature_dim} and num_factors {hp.num_factors} need {size:.4g} GiB of memory, more "
-                "than there is; lower num_factors, or hash the features into fewer"
-            ) from error
+                f"feature_dim {hp.feature_dim} and num_factors {hp.num_factors} make {size / 2**30:.4g} GiB of "
+                "parameters, more than fits into memory; lower num_factors, or hash the features into fewer"
+            )
+        self._rule = Adam.of(hp)
+        if kept:
+            self._sums, self._bias = kept["sums"].copy(), kept["bias"].copy()
+            self._updates = int(kept["updates"][0])
+            return device(kept["weights"], self._rule, kept)
+        with np.errstate(over="ignore"):
+            bias, weights_DP = start(hp, self._job.seed)
+        self._bias = np.array([bias, 0.0, 0.0])
+        return device(weights_DP, self._rule)
 
     def _step(self, step: Step) -> None:
         """One update with the batches of all hosts."""
