@@ -18,13 +18,14 @@ BENCHMARKS = {
     "kmeans": ["--runs", "1"],
     "linear_learner": ["--quick"],
     "linear_learner_large": ["--quick"],
+    "factorization_machines": ["--quick"],
     "boosting": ["--quick"],
     "boosting_large": ["--quick"],
     "hosts": ["--quick"],
     "interruptions": ["--quick"],
     "serving": ["--seconds", "1", "--rounds", "1"],
 }
-ON_PUBLIC_DATA = ("kmeans", "linear_learner", "boosting")
+ON_PUBLIC_DATA = ("kmeans", "linear_learner", "factorization_machines", "boosting")
 
 
 def main() -> int:
