@@ -29,7 +29,8 @@ from clary.toolkit.media import LIBSVM, MediaType
 
 Array = npt.NDArray[Any]
 IMAGE = Path(__file__).parent / "images" / "factorization-machines-films.png"
-EPOCHS = (1, 2, 3, 5, 8, 12, 16, 20)
+EPOCHS = (1, 4, 8, 12, 20)
+CURVES: tuple[tuple[str, dict[str, str]], ...] = (("with pairs", {}), ("without", {"factors_lr": "0"}))
 COLORS = ("#0072b2", "#d55e00")
 # Well-known films of many kinds; all of them on the map would be unreadable.
 SHOWN = (
@@ -75,7 +76,7 @@ def main() -> None:
             COLORS, (("with pairs", {}), ("without", {"factors_lr": "0"})), strict=True
         ):
             jobs = [_trained(paths, {**RATINGS, **changed, "epochs": str(epochs)}) for epochs in EPOCHS]
-            left.plot(EPOCHS, [job.metrics["test:rmse"] for job in jobs], "o-", color=color, label=label)
+            left.plot(EPOCHS, [job.metrics["test:rmse"].value for job in jobs], "o-", color=color, label=label)
             if not changed:
                 unpack(Path(jobs[-1].model_path), Path(scratch) / "model")
         machine = Artifact.read(Path(scratch) / "model").tensors
@@ -104,14 +105,14 @@ def _titles(folder: Path) -> list[str]:
 
 
 def _draw_map(axes: Any, factors_FK: Array, titles: list[str], rated: Array) -> None:
-    """The films with a hundred ratings or more in the two directions in which their factors differ most."""
-    often = np.flatnonzero(np.bincount(rated[:, 1] - 1, minlength=FILMS) >= 100)
+    """The films with sixty ratings or more in the two directions in which their factors differ most."""
+    often = np.flatnonzero(np.bincount(rated[:, 1] - 1, minlength=FILMS) >= 60)
     centered = factors_FK[often] - factors_FK[often].mean(axis=0)
     _, _, directions = np.linalg.svd(centered, full_matrices=False)
     places = centered @ directions[:2].T
     axes.scatter(*places.T, s=12, color="#bbbbbb")
     for name in SHOWN:
-        x, y = places[np.flatnonzero(often == titles.index(name))[0]]
+        x, y = places[np.searchsorted(often, titles.index(name))]
         axes.plot(x, y, "o", color=COLORS[0], markersize=5)
         axes.annotate(name, (x, y), xytext=(4, 4), textcoords="offset points", fontsize=10)
     axes.set(xlabel="first direction", ylabel="second direction", xticks=[], yticks=[])
