@@ -29,7 +29,7 @@ from clary.toolkit.media import LIBSVM, MediaType
 
 Array = npt.NDArray[Any]
 IMAGE = Path(__file__).parent / "images" / "factorization-machines-films.png"
-EPOCHS = (1, 4, 8, 12, 20)
+EPOCHS = (3, 6, 12, 20)
 CURVES: tuple[tuple[str, dict[str, str]], ...] = (("with pairs", {}), ("without", {"factors_lr": "0"}))
 COLORS = ("#0072b2", "#d55e00")
 # Well-known films of many kinds; all of them on the map would be unreadable.
