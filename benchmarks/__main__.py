@@ -20,13 +20,14 @@ BENCHMARKS = {
     "linear_learner": ["--quick"],
     "linear_learner_large": ["--quick"],
     "pca": ["--quick"],
+    "factorization_machines": ["--quick"],
     "boosting": ["--quick"],
     "boosting_large": ["--quick"],
     "hosts": ["--quick"],
     "interruptions": ["--quick"],
     "serving": ["--seconds", "1", "--rounds", "1"],
 }
-ON_PUBLIC_DATA = ("kmeans", "knn", "linear_learner", "boosting")
+ON_PUBLIC_DATA = ("kmeans", "knn", "linear_learner", "factorization_machines", "boosting")
 
 
 def main() -> int:

@@ -31,6 +31,7 @@ OPTIONAL_FILES = {
     "evaluate.py",
     "layers.py",
     "library.py",
+    "loops.py",
     "loss.py",
     "managed.py",
     "search.py",

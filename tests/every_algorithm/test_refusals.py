@@ -267,7 +267,8 @@ def test_another_width_than_declared_is_refused_with_both_sizes(room: Room, algo
         pytest.skip(f"{algorithm.title} declares no width")
     channel = required_channel(algorithm)
     width = material.rows(algorithm.name, channel).width
-    for form in material.content_types(algorithm, channel):
+    # A row of LIBSVM does not say how wide it is, so it fits into any greater width.
+    for form in [each for each in material.content_types(algorithm, channel) if each != media.LIBSVM]:
         room.configure({**example(algorithm), measured[0]: str(width + 1)})
         failure = room.channel(channel, material.files(algorithm, channel, form, most=5), form).train().refused()
         assert f"{width} features" in failure or f"{width + 1} features" in failure, form

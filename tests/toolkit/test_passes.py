@@ -313,3 +313,32 @@ def test_files_are_read_once_for_all_passes(data: Path) -> None:
             for path in data.iterdir():
                 path.unlink()
     assert sorted(flat(seen)) == sorted([*range(ROWS)] * 3)
+
+
+def test_rows_are_looked_at_where_they_still_know_their_place(data: Path) -> None:
+    made, _ = job(data)
+    seen: list[tuple[str, int, int]] = []
+    passes = over(made, 1)
+    passes.check = lambda records: seen.append((records.source, records.first_row, len(records)))
+    assert sorted(flat(map(rows, passes))) == list(range(ROWS))
+    assert seen == [("channel train, file a", 1, 12), ("channel train, file b", 1, 11)]
+
+
+@pytest.mark.parametrize(("sparse", "shuffled"), [(False, False), (True, True)])
+def test_a_window_of_sparse_rows_counts_their_values(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sparse: bool, shuffled: bool
+) -> None:
+    folder = tmp_path / "train"
+    folder.mkdir()
+    # Rows of 50 cells, of which one is not zero: 8 bytes instead of 200.
+    lines = [",".join(str(number + 1) if cell == number else "0" for cell in range(50)) for number in range(50)]
+    (folder / "a").write_text("\n".join(lines))
+    monkeypatch.setattr("clary.toolkit.passes.SHUFFLE_BYTES", 8 * 50)
+    made, _ = job(folder)
+    passes = Passes(made, 1, BATCH, 50, dict, sparse=sparse)
+    read = [
+        step.records.dense().max(axis=1).astype(int).tolist() if step.records is not None else [] for step in passes
+    ]
+    assert sorted(flat(read)) == list(range(1, 51))
+    # Batches that hold neighbors alone come from a window that is no larger than a batch.
+    assert any(max(batch) - min(batch) >= BATCH for batch in read) is shuffled

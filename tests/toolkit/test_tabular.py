@@ -211,3 +211,15 @@ answer = tabular.encode({"score": np.ones(2)}, MediaType("application/x-recordio
 assert len(answer) > 20
 """
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_rows_of_libsvm_are_as_wide_as_they_are_said_to_be() -> None:
+    wide, content = Reading(width=9), b"1 0:1 4:2\n0 2:1\n"
+    asked = tabular.decode(content, MediaType(media.LIBSVM), wide)
+    (read,) = tabular.read(io.BytesIO(content), MediaType(media.LIBSVM), source="rows", reading=wide)
+    assert asked.width == read.width == 9
+    assert np.array_equal(asked.dense(), read.dense())
+    with pytest.raises(DataError, match="position 4 is outside 0 to 2"):
+        next(tabular.read(io.BytesIO(content), MediaType(media.LIBSVM), source="rows", reading=Reading(width=3)))
+    # A request says both widths where it is too wide, which is for the model to tell.
+    assert tabular.decode(content, MediaType(media.LIBSVM), Reading(width=3)).width == 5

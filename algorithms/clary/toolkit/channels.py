@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -75,9 +75,10 @@ class ChannelInput:
                 yield block if width is None else block.expect_width(width)
             return
         spool = Spool() if self._keeping else None
+        wide = reading if width is None else replace(reading, width=width)
         try:
             for name, stream in self.parts():
-                for block in tabular.read(stream, self.content_type, source=name, reading=reading):
+                for block in tabular.read(stream, self.content_type, source=name, reading=wide):
                     spool = self._added(spool, block)
                     yield block if width is None else block.expect_width(width)
         except _StoppedError:

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from clary.toolkit.records import Records
 from clary.toolkit.spec import PROGRESS, THROUGHPUT
 
 SHUFFLE_BYTES = 64 << 20  # of dense float32 rows; bounds the memory of the shuffle
+_FIRST_ROWS = 1000  # from which the size of sparse rows is told
+_SPARSE_VALUE = 8  # bytes of a value and its position
 
 
 @dataclass
@@ -52,8 +55,9 @@ class Passes:
     host is asked at the same step, so that they may bring together what each has found. ``resume`` hands it back, and
     the passes read on behind it. ``check`` looks at rows as they are read, while they still know their place in a
     file, and raises DataError for those that cannot be learned from. Rows are shuffled within a window, seeded by
-    job and epoch, where ``shuffle`` is true. After the last step, ``rows`` is the number of rows read by all hosts,
-    and ``stopped`` says whether the platform ended the job early.
+    job and epoch, where ``shuffle`` is true; its size counts all of ``width``, or with ``sparse`` as many values other
+    than zero as the first rows have. After the last step, ``rows`` is the number of rows read by all hosts, and
+    ``stopped`` says whether the platform ended the job early.
     """
 
     job: Job[Any]
@@ -63,6 +67,7 @@ class Passes:
     arrays: Callable[[], Arrays]
     check: Callable[[Records], None] | None = None
     shuffle: bool = True
+    sparse: bool = False
     epoch: int = 0
     step: int = 0
     rows: int = 0
@@ -147,8 +152,10 @@ class Passes:
         """This host's batches of one pass, then None for as long as other hosts have some."""
         channel, cluster = self.job.channel("train"), self.job.cluster
         rng = np.random.default_rng([self.job.seed, self.epoch, cluster.rank if channel.sharded else 0])
-        window = max(self.batch_size, SHUFFLE_BYTES // (4 * self.width))
-        rows = _checked(channel.records(width=self.width), self.check)
+        rows, size = _checked(channel.records(width=self.width), self.check), 4 * self.width
+        if self.sparse:
+            rows, size = _with_size(rows)
+        window = max(self.batch_size, SHUFFLE_BYTES // size)
         parts = batches(shuffled(rows, rng, rows=window) if self.shuffle else rows, self.batch_size)
         yield from parts if channel.sharded else shared_out(parts, cluster.rank, cluster.size)
         while True:
@@ -173,6 +180,19 @@ def _checked(blocks: Iterator[Records], check: Callable[[Records], None] | None)
         if check is not None:
             check(records)
         yield records
+
+
+def _with_size(blocks: Iterator[Records]) -> tuple[Iterator[Records], int]:
+    """The same rows, and the bytes of a sparse one, as the first have them: at least a value and its position."""
+    held: list[Records] = []
+    while sum(map(len, held)) < _FIRST_ROWS and (block := next(blocks, None)) is not None:
+        held.append(block)
+    if not held:
+        return blocks, _SPARSE_VALUE
+    head = Records.join(held).rows(0, _FIRST_ROWS)
+    features: Any = head.features
+    values = int(np.count_nonzero(features.data if head.sparse else features))
+    return chain(held, blocks), _SPARSE_VALUE * max(1, values // max(1, len(head)))
 
 
 def _read_on(queue: deque[Records | None], supply: Iterator[Records | None]) -> None:

@@ -115,7 +115,7 @@ class TabularPredictor(Predictor[Records, Columns]):
     ``reading`` says what its rows may hold beyond complete ones, in requests and in files to be scored.
     """
 
-    reading: ClassVar[Reading] = PLAIN
+    reading: Reading = PLAIN
 
     def decode(self, body: bytes, content_type: MediaType) -> Records:
         """Read rows in any tabular request type; DataError names the row and the reason."""

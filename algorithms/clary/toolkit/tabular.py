@@ -42,12 +42,14 @@ class Reading:
 
     ``missing`` reads empty cells, nulls and NaN among the features as NaN. ``delimiter`` stands between the
     cells of CSV; None guesses it from the first line of each file or request. ``extras`` keeps the weights and
-    the groups of LIBSVM rows, which are refused otherwise.
+    the groups of LIBSVM rows, which are refused otherwise; ``width`` is the number of features that they have, as
+    they do not say it themselves, and without it they are as wide as the widest so far.
     """
 
     missing: bool = False
     delimiter: str | None = ","
     extras: bool = False
+    width: int | None = None
 
 
 PLAIN = Reading()
@@ -69,7 +71,7 @@ def decode(body: bytes, content_type: MediaType, reading: Reading = PLAIN) -> Re
     if name == media.RECORDIO_PROTOBUF:
         return record_protobuf.decode(body, missing=missing)
     if name in (media.LIBSVM, _X_LIBSVM):
-        return libsvm.decode(body, missing=missing)
+        return libsvm.decode(body, missing=missing, width=reading.width)
     if name == media.PARQUET:
         return parquet.decode(body, label_size=_label_size(content_type, 0), missing=missing)
     raise _unsupported(name, TYPES)
@@ -145,7 +147,8 @@ def _reader(content_type: MediaType, source: str, reading: Reading) -> Callable[
     if name == media.RECORDIO_PROTOBUF:
         return partial(record_protobuf.read, source=source, missing=missing)
     if name in (media.LIBSVM, _X_LIBSVM):
-        return partial(libsvm.read, source=source, missing=missing, extras=reading.extras)
+        given = partial(libsvm.read, source=source, missing=missing, extras=reading.extras)
+        return partial(given, width=reading.width)
     if name == media.JSON_LINES:
         return partial(jsonlines.read, source=source)
     raise _unsupported(name, tuple(each for each in TYPES if each != media.JSON))

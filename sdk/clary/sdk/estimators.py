@@ -10,7 +10,120 @@ from clary.sdk.estimator import Options, TypedEstimator
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-__all__ = ["KNN", "PCA", "KMeans", "LinearLearner", "XGBoost"]
+__all__ = ["KNN", "PCA", "FactorizationMachines", "KMeans", "LinearLearner", "XGBoost"]
+
+
+class FactorizationMachines(TypedEstimator):
+    """Learns a classifier or regressor with an effect of every pair of features, from sparse rows.
+
+    Rows in memory, files and addresses train it by ``fit``; the other keywords are those of ``Estimator``.
+
+    feature_dim: Number of features in each row. An integer at least 1. Told by the data if not given.
+    num_factors: Length of the factor vector of each feature; 64 is a good first choice. An integer at least 1.
+    predictor_type: Kind of label: binary_classifier for 0 and 1, trained on log loss; regressor for a number,
+        trained on squared loss. One of 'binary_classifier', 'regressor'.
+    bias_init_method: How the bias starts: uniform, normal or constant; each reads a setting of its own. One of
+        'uniform', 'normal', 'constant'. Default: normal.
+    bias_init_scale: Half the width of the uniform start of the bias; 0.01 where it is not set. A number at least
+        0.
+    bias_init_sigma: Standard deviation of the normal start of the bias. A number at least 0. Default: 0.01.
+    bias_init_value: Constant start of the bias; 0 where it is not set. A number.
+    bias_lr: Learning rate of the bias under Adam. A number at least 0. Default: 0.1.
+    bias_wd: Weight decay of the bias. A number at least 0. Default: 0.01.
+    clip_gradient: Gradients, rescaled and with their weight decay, are cut to this size in both directions; not
+        set, or not above 0, they are not cut. A number.
+    epochs: Passes over the training data. An integer at least 1. Default: 1.
+    eps: What Adam adds to its denominator against a division by zero, above 0; 1e-8 where it is not set. A
+        number.
+    factors_init_method: How the factors start: uniform, normal or constant; each reads a setting of its own. One
+        of 'uniform', 'normal', 'constant'. Default: normal.
+    factors_init_scale: Half the width of the uniform start of the factors; 0.001 where it is not set. A number at
+        least 0.
+    factors_init_sigma: Standard deviation of the normal start of the factors. A number at least 0. Default:
+        0.001.
+    factors_init_value: Constant start of the factors; 0 where it is not set. Factors that start alike stay alike.
+        A number.
+    factors_lr: Learning rate of the factors under Adam. A number at least 0. Default: 0.0001.
+    factors_wd: Weight decay of the factors. A number at least 0. Default: 1e-05.
+    linear_lr: Learning rate of the linear terms under Adam. A number at least 0. Default: 0.001.
+    linear_init_method: How the linear terms start: uniform, normal or constant; each reads a setting of its own.
+        One of 'uniform', 'normal', 'constant'. Default: normal.
+    linear_init_scale: Half the width of the uniform start of the linear terms; 0.01 where it is not set. A number
+        at least 0.
+    linear_init_sigma: Standard deviation of the normal start of the linear terms. A number at least 0. Default:
+        0.01.
+    linear_init_value: Constant start of the linear terms; 0 where it is not set. A number.
+    linear_wd: Weight decay of the linear terms. A number at least 0. Default: 0.001.
+    mini_batch_size: Rows per update on each host. An integer at least 1. Default: 1000.
+    rescale_grad: What the gradient, summed over the rows of an update, is multiplied with; not set, it is 1 /
+        rows. A number.
+    """
+
+    algorithm: ClassVar[str] = "factorization_machines"
+
+    def __init__(
+        self,
+        role: str | None = None,
+        instance_count: int = 1,
+        instance_type: str | None = None,
+        num_factors: int | None = None,
+        predictor_type: Literal["binary_classifier", "regressor"] | None = None,
+        *,
+        feature_dim: int | None = None,
+        bias_init_method: Literal["uniform", "normal", "constant"] | None = None,
+        bias_init_scale: float | None = None,
+        bias_init_sigma: float | None = None,
+        bias_init_value: float | None = None,
+        bias_lr: float | None = None,
+        bias_wd: float | None = None,
+        clip_gradient: float | None = None,
+        epochs: int | None = None,
+        eps: float | None = None,
+        factors_init_method: Literal["uniform", "normal", "constant"] | None = None,
+        factors_init_scale: float | None = None,
+        factors_init_sigma: float | None = None,
+        factors_init_value: float | None = None,
+        factors_lr: float | None = None,
+        factors_wd: float | None = None,
+        linear_lr: float | None = None,
+        linear_init_method: Literal["uniform", "normal", "constant"] | None = None,
+        linear_init_scale: float | None = None,
+        linear_init_sigma: float | None = None,
+        linear_init_value: float | None = None,
+        linear_wd: float | None = None,
+        mini_batch_size: int | None = None,
+        rescale_grad: float | None = None,
+        **options: Unpack[Options],
+    ) -> None:
+        given = {
+            "num_factors": num_factors,
+            "predictor_type": predictor_type,
+            "feature_dim": feature_dim,
+            "bias_init_method": bias_init_method,
+            "bias_init_scale": bias_init_scale,
+            "bias_init_sigma": bias_init_sigma,
+            "bias_init_value": bias_init_value,
+            "bias_lr": bias_lr,
+            "bias_wd": bias_wd,
+            "clip_gradient": clip_gradient,
+            "epochs": epochs,
+            "eps": eps,
+            "factors_init_method": factors_init_method,
+            "factors_init_scale": factors_init_scale,
+            "factors_init_sigma": factors_init_sigma,
+            "factors_init_value": factors_init_value,
+            "factors_lr": factors_lr,
+            "factors_wd": factors_wd,
+            "linear_lr": linear_lr,
+            "linear_init_method": linear_init_method,
+            "linear_init_scale": linear_init_scale,
+            "linear_init_sigma": linear_init_sigma,
+            "linear_init_value": linear_init_value,
+            "linear_wd": linear_wd,
+            "mini_batch_size": mini_batch_size,
+            "rescale_grad": rescale_grad,
+        }
+        super().__init__(role, instance_count, instance_type, given, options)
 
 
 class KMeans(TypedEstimator):

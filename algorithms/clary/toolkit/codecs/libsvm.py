@@ -74,8 +74,8 @@ def _parse(block: Block, *, width: int | None, source: str, missing: bool) -> li
     return list(libsvm_lines.runs(block.data, block.first_row, width, source=source, missing=missing))
 
 
-def decode(body: bytes, *, source: str = "", missing: bool = False) -> Records:
-    """The rows of a request without their labels, weights and groups; as wide as the widest row.
+def decode(body: bytes, *, source: str = "", missing: bool = False, width: int | None = None) -> Records:
+    """The rows of a request without their labels, weights and groups; as wide as the widest row, or as ``width``.
 
     Each line may have a label or not. DataError if there is no row, or names the row and the reason.
     """
@@ -88,6 +88,8 @@ def decode(body: bytes, *, source: str = "", missing: bool = False) -> Records:
         found = libsvm_blocks.parse(lines, 1, None, source=source)
     if found is None:
         found = libsvm_lines.request(body, source=source, missing=missing)
+    if width is not None and found.width < width:
+        found.features.resize(len(found), width)
     return replace(found, labels=None, weights=None, groups=None)
 
 

@@ -1,0 +1,1 @@
+"""Factorization machines: linear models with all pairs of features, for sparse rows."""
