@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from clary.toolkit.job import Job
     from clary.toolkit.predictor import Predictor
 
-NAMES = ("kmeans", "linear_learner", "xgboost")
+NAMES = ("kmeans", "linear_learner", "random_cut_forest", "xgboost")
 
 
 def spec(name: str) -> AlgorithmSpec:

@@ -73,7 +73,7 @@ def in_order(work: Callable[[Block], T], given: Iterable[Block]) -> Iterator[T]:
     """
     source = iter(given)
     head = list(islice(source, 2))
-    workers = min(8, _cores())
+    workers = min(8, cores())
     if len(head) < 2 or workers < 2:
         yield from map(work, chain(head, source))
         return
@@ -92,6 +92,7 @@ def in_order(work: Callable[[Block], T], given: Iterable[Block]) -> Iterator[T]:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Processor cores that this process may use."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
