@@ -13,6 +13,7 @@ SHINGLE = 4
 def rows() -> Records:
     """Two hours of demand in a row, which is an anomaly where one of its four steps is."""
     series = generators.demand(27)
+    assert series.labels is not None
     labels = shingled(series.labels, SHINGLE).max(axis=1, keepdims=True)
     return Records(shingled(series.dense(), SHINGLE), labels, "demand")
 

@@ -102,7 +102,7 @@ def cut(trees: Trees, t: int, node: int, row: Array, low: Array, high: Array, pl
             if place < reach:
                 break
             place -= reach
-    goes_left = row[chosen] < low[chosen]
+    goes_left = bool(row[chosen] < low[chosen])
     start = row[chosen] if goes_left else high[chosen]
     end = low[chosen] if goes_left else row[chosen]
     value = np.float32(np.float64(start) + within)
@@ -172,7 +172,8 @@ def remove(trees: Trees, t: int, slot: int, path: Array) -> None:
     link(trees, t, further, depth > 1 and trees.left[t, further] == above, sibling)
     trees.left[t, above] = trees.right[t, above] = 0
     for level in range(depth - 2, -1, -1):
-        enclose(trees, t, path[level])
+        if not enclose(trees, t, path[level]):
+            break
 
 
 @compiled
@@ -189,17 +190,22 @@ def equal_point(trees: Trees, t: int, slot: int) -> int:
 
 
 @compiled
-def enclose(trees: Trees, t: int, node: int) -> None:
-    """Make the node's box the smallest one that holds both of its children."""
+def enclose(trees: Trees, t: int, node: int) -> bool:
+    """Make the node's box the smallest one that holds both of its children, and say whether that changed it."""
     one, two = trees.left[t, node], trees.right[t, node]
-    trees.span[t, node] = join(
-        trees.points[t, ~one] if one < 0 else trees.low[t, one],
-        trees.points[t, ~one] if one < 0 else trees.high[t, one],
-        trees.points[t, ~two] if two < 0 else trees.low[t, two],
-        trees.points[t, ~two] if two < 0 else trees.high[t, two],
-        trees.low[t, node],
-        trees.high[t, node],
-    )
+    total, changed = 0.0, False
+    # Element by element: to take a box out of a larger array costs more than these few comparisons.
+    for d in range(trees.points.shape[2]):
+        one_low = trees.points[t, ~one, d] if one < 0 else trees.low[t, one, d]
+        two_low = trees.points[t, ~two, d] if two < 0 else trees.low[t, two, d]
+        one_high = trees.points[t, ~one, d] if one < 0 else trees.high[t, one, d]
+        two_high = trees.points[t, ~two, d] if two < 0 else trees.high[t, two, d]
+        least, most = min(one_low, two_low), max(one_high, two_high)
+        changed = changed or least != trees.low[t, node, d] or most != trees.high[t, node, d]
+        trees.low[t, node, d], trees.high[t, node, d] = least, most
+        total += np.float64(most) - np.float64(least)
+    trees.span[t, node] = total
+    return changed
 
 
 @compiled

@@ -54,7 +54,8 @@ class Forest:
     @classmethod
     def grow(cls, points_TSD: Array, seen: int, *, seed: int = 0, threads: int = 1) -> Forest:
         """A tree over each of these sets of points; the same for a seed, however many threads there are."""
-        forest = cls.empty(*points_TSD.shape, seed=seed)
+        count, slots, width = points_TSD.shape
+        forest = cls.empty(count, slots, width, seed)
         forest.trees.points[:] = points_TSD
         _shared_out(lambda cut: grow(_some(forest.trees, cut)), len(points_TSD), threads)
         return cls(forest.trees, seen)
@@ -196,8 +197,6 @@ class Tree(NamedTuple):
     low: Array
     high: Array
     points: Array
-    root: int
-    size: int
 
 
 @compiled
@@ -213,8 +212,6 @@ def flat(trees: Trees, t: int) -> Tree:
         trees.low[t].ravel(),
         trees.high[t].ravel(),
         trees.points[t].ravel(),
-        trees.root[t],
-        trees.size[t],
     )
 
 
@@ -222,14 +219,14 @@ def flat(trees: Trees, t: int) -> Tree:
 
 
 @compiled
-def tree_score(tree: Tree, row: Array) -> float:
+def tree_score(tree: Tree, root: int, size: int, row: Array) -> float:
     """The score of the row in one tree.
 
     It is the mean over what a random cut may do at each node: part row and box, or not. Formed going down, it is the
     same as the original's, which is formed coming up.
     """
     width = np.uint64(row.size)
-    node, depth, rest, total = tree.root, 0.0, 1.0, 0.0
+    node, depth, rest, total = root, 0.0, 1.0, 0.0
     while node >= 0:
         here = np.uint64(node)
         added = 0.0
@@ -244,28 +241,28 @@ def tree_score(tree: Tree, row: Array) -> float:
             rest *= tree.span[here] / whole
         goes_left = row[np.uint64(tree.feature[here])] <= tree.value[here]
         node = tree.left[here] if goes_left else tree.right[here]
-    return (total + rest * leaf_score(tree, np.uint64(~node), row, depth)) * math.log2(tree.size + 1.0)
+    return (total + rest * leaf_score(tree, size, ~node, row, depth)) * math.log2(size + 1.0)
 
 
 @compiled
-def leaf_score(tree: Tree, slot: int, row: Array, depth: float) -> float:
+def leaf_score(tree: Tree, size: int, slot: int, row: Array, depth: float) -> float:
     """The score at a leaf of that depth: lower where the row is the leaf's point, and more so for many."""
-    width = np.uint64(row.size)
+    width, here = np.uint64(row.size), np.uint64(slot)
     for d in range(width):
-        if row[d] != tree.points[slot * width + d]:
+        if row[d] != tree.points[here * width + d]:
             return 1.0 / (depth + 1.0)
-    mass = np.float64(tree.mass[slot])
-    return (1.0 - mass / (2.0 * tree.size)) / (depth + math.log2(mass + 1.0))
+    mass = np.float64(tree.mass[here])
+    return (1.0 - mass / (2.0 * size)) / (depth + math.log2(mass + 1.0))
 
 
 @compiled
-def tree_attribution(tree: Tree, row: Array, parts: Array) -> float:
+def tree_attribution(tree: Tree, root: int, size: int, row: Array, parts: Array) -> float:
     """Add the score of one tree to the features that it comes from; what is left comes from none of them.
 
     At each node the features share what a cut there adds to the score, by how far the row is outside the box in each.
     """
     width = np.uint64(row.size)
-    node, depth, rest = tree.root, 0.0, math.log2(tree.size + 1.0)
+    node, depth, rest = root, 0.0, math.log2(size + 1.0)
     while node >= 0:
         here = np.uint64(node)
         low, high = tree.low[here * width : (here + 1) * width], tree.high[here * width : (here + 1) * width]
@@ -278,9 +275,9 @@ def tree_attribution(tree: Tree, row: Array, parts: Array) -> float:
             rest *= tree.span[here] / whole
         goes_left = row[np.uint64(tree.feature[here])] <= tree.value[here]
         node = tree.left[here] if goes_left else tree.right[here]
-    slot = np.uint64(~node)
-    at_leaf = rest * leaf_score(tree, slot, row, depth)
-    point = tree.points[slot * width : (slot + 1) * width]
+    at_leaf = rest * leaf_score(tree, size, ~node, row, depth)
+    here = np.uint64(~node)
+    point = tree.points[here * width : (here + 1) * width]
     added = outside(row, point, point)
     if added == 0:
         return at_leaf
@@ -296,7 +293,7 @@ def score(trees: Trees, rows: Array, scores: Array) -> None:
         for t in range(trees.points.shape[0]):
             tree = flat(trees, t)
             for n in range(start, min(start + _BLOCK, rows.shape[0])):
-                scores[n] += tree_score(tree, rows[n])
+                scores[n] += tree_score(tree, trees.root[t], trees.size[t], rows[n])
 
 
 @compiled
@@ -306,7 +303,7 @@ def attribute(trees: Trees, rows: Array, base: Array, parts: Array) -> None:
         for t in range(trees.points.shape[0]):
             tree = flat(trees, t)
             for n in range(start, min(start + _BLOCK, rows.shape[0])):
-                base[n] += tree_attribution(tree, rows[n], parts[n])
+                base[n] += tree_attribution(tree, trees.root[t], trees.size[t], rows[n], parts[n])
 
 
 @compiled
@@ -319,10 +316,11 @@ def follow(trees: Trees, rows: Array, seen: int, memory: float, scores: Array) -
     slots = trees.points.shape[1]
     path = np.empty(slots, np.int32)
     for t in range(trees.points.shape[0]):
+        tree = flat(trees, t)
         for n in range(rows.shape[0]):
             slot = trees.size[t]
             if slot > 0:
-                scores[t, n] = tree_score(flat(trees, t), rows[n])
+                scores[t, n] = tree_score(tree, trees.root[t], slot, rows[n])
             if slot == slots:
                 if uniform(trees, t) * min(seen + n + 1.0, memory) >= slots:
                     continue

@@ -103,8 +103,8 @@ def _built(job: Job[Hyperparameters], points_KD: Array, seen: int) -> Forest:
         raise DataError("there is no row to sample", source="channel train")
     if not each:
         raise DataError(
-            f"{found} row{'' if found == 1 else 's'} cannot be shared among num_trees = {hp.num_trees} trees, each of "
-            "which needs one of its own; give more rows, or lower num_trees (50 at least)",
+            f"there are too few rows for num_trees = {hp.num_trees}: {found}, and each tree needs one of its own; "
+            "give more rows, or lower num_trees (50 at least)",
             source="channel train",
         )
     if each < hp.num_samples_per_tree:
