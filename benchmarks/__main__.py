@@ -20,11 +20,12 @@ BENCHMARKS = {
     "linear_learner_large": ["--quick"],
     "boosting": ["--quick"],
     "boosting_large": ["--quick"],
+    "random_cut_forest": ["--quick"],
     "hosts": ["--quick"],
     "interruptions": ["--quick"],
     "serving": ["--seconds", "1", "--rounds", "1"],
 }
-ON_PUBLIC_DATA = ("kmeans", "linear_learner", "boosting")
+ON_PUBLIC_DATA = ("kmeans", "linear_learner", "boosting", "random_cut_forest")
 
 
 def main() -> int:

@@ -1,8 +1,8 @@
 """The scoring rules of the Numenta Anomaly Benchmark (Lavin and Ahmad, 2015), as its version 1.1 applies them.
 
-A detector gives each row of a series a score as the rows come, and calls those an anomaly that reach one threshold, the
-same for all series. The first rows of a series are its probation and do not count. In each window around an anomaly the
-earliest detection counts, and the more so the earlier it is; every detection outside costs, less so right behind a window.
+A detector gives each row of a series a score as the rows come, and calls those an anomaly that reach one threshold,
+the same for all series. The first rows of a series are its probation and do not count. In each window around an anomaly
+the earliest detection counts, the more the earlier it is; every detection outside costs, less right behind a window.
 """
 
 from __future__ import annotations
@@ -99,5 +99,5 @@ def _judged(series: Series, scores_N: Array, costs: float) -> Iterator[tuple[flo
 
 
 def _sigmoid(position: float) -> float:
-    """Worth of a detection, 1 well before the end of a window (at 0) and -1 well behind it, in widths of the window."""
+    """Worth of a detection so many widths behind the end of a window: almost 1 a width before it, -1 well behind."""
     return -1.0 if position > 3 else 2 / (1 + math.exp(5 * position)) - 1

@@ -84,10 +84,10 @@ class Forest:
         return cls(trees, int(seen[0]))
 
     def tensors(self) -> dict[str, Array]:
-        """The forest as arrays, which the page of this algorithm describes."""
+        """The forest as arrays of their own, which the page of this algorithm describes."""
         slots = int(self.trees.size[0])
         kept = {name: getattr(self.trees, name) for name in _KEPT}
-        cut = {name: array if array.ndim == 1 else array[:, :slots] for name, array in kept.items()}
+        cut = {name: (array if array.ndim == 1 else array[:, :slots]).copy() for name, array in kept.items()}
         return {**cut, "seen": np.array([self.seen], np.int64)}
 
     def with_room(self, slots: int) -> Forest:
