@@ -1,8 +1,8 @@
 """The scoring rules of the Numenta Anomaly Benchmark (Lavin and Ahmad, 2015), as its version 1.1 applies them.
 
 A detector gives each row of a series a score as the rows come, and calls those an anomaly that reach one threshold,
-the same for all series. The first rows of a series are its probation and do not count. In each window around an anomaly
-the earliest detection counts, the more the earlier it is; every detection outside costs, less right behind a window.
+the same for all series. The first rows of a series are its probation and do not count. In each window around an
+anomaly the earliest detection counts, the more the earlier it is; one outside costs, less so right behind a window.
 """
 
 from __future__ import annotations

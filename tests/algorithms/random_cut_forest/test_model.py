@@ -28,7 +28,7 @@ def points(trees: int, slots: int, width: int, seed: int = 0, *, places: int | N
     return (drawn if places is None else drawn.round(places)).astype(np.float32)
 
 
-def members(forest: Mapping[str, Array], t: int, node: int) -> list[int]:
+def members(forest: Mapping[str, Array], t: int, node: Any) -> list[int]:
     """The slots of the leaves below a node."""
     if node < 0:
         return [~node]
@@ -124,7 +124,7 @@ def test_a_tree_that_forgot_a_point_is_distributed_as_one_that_never_had_it() ->
     after = forest.tensors()
     changed = np.flatnonzero((before["points"] != after["points"]).any(axis=(1, 2)) & (after["points"][:, 0, 0] == 3))
     counts = np.zeros(4)
-    for t in changed:
+    for t in changed.tolist():
         left = [after["points"][t, slot, 0] for slot in members(after, t, after["left"][t, after["root"][t]])]
         counts[int(np.searchsorted([0, 1, 3, 7], max(left)))] += 1
     assert len(changed) > trees / 6  # that the first point goes, of five

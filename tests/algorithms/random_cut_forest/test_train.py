@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -20,19 +19,14 @@ def csv(rows: np.ndarray) -> bytes:
 
 
 def trained(
-    folder: Path,
-    train: np.ndarray,
-    test: bytes | None = None,
-    /,
-    hosts: Mapping[str, str] | None = None,
-    **given: str,
+    folder: Path, train: np.ndarray, test: bytes | None = None, /, memory: int = 2000, **given: str
 ) -> Outcome:
     """The outcome of a job on these rows, with 50 trees where nothing else is said."""
     room = Room(folder, SPEC).configure({"feature_dim": str(train.shape[1]), "num_trees": "50", **given})
     room.channel("train", {"rows.csv": csv(train)}, UNLABELED)
     if test is not None:
         room.channel("test", {"rows.csv": test}, "text/csv;label_size=1")
-    return room.train(**(hosts or {}))
+    return room.train(CLARY_MEMORY_MB=str(memory))
 
 
 def numbered(count: int) -> np.ndarray:
@@ -66,7 +60,7 @@ def test_fewer_rows_than_trees_are_refused_with_both_numbers(tmp_path: Path) -> 
 
 def test_a_sample_that_does_not_fit_is_refused_by_name(tmp_path: Path) -> None:
     rows = np.random.default_rng(0).normal(size=(2000, 300))
-    failure = trained(tmp_path, rows, hosts={"CLARY_MEMORY_MB": "4"}, num_trees="1000").refused()
+    failure = trained(tmp_path, rows, memory=4, num_trees="1000").refused()
     assert "num_trees = 1000" in failure
     assert "CLARY_MEMORY_MB" in failure
 
