@@ -17,8 +17,8 @@ from clary.toolkit.passes import Passes
 from clary.toolkit.records import Records
 
 _BATCH = 1000  # rows; the managed algorithm's only mini_batch_size
-# Beside the sampled rows there are as many that wait to be sorted out, and later the boxes of the trees.
-_COPIES = 4
+# The sampled rows are held as such, in the trees, twice as their boxes, and twice more while the model is written.
+_COPIES = 6
 
 
 def train(job: Job[Hyperparameters]) -> Artifact:
