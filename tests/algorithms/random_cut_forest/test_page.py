@@ -16,7 +16,7 @@ from clary.toolkit.artifact import Artifact, opened, pack
 from clary.toolkit.records import Records
 
 PAGE = Path(__file__).parents[3] / "docs" / "algorithms" / "random_cut_forest.md"
-BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+BLOCKS = re.findall(r"```py\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
 POINTS = np.random.default_rng(0).normal(size=(60, 12, 2)).round(1).astype(np.float32)
 
 
