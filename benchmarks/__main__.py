@@ -23,11 +23,12 @@ BENCHMARKS = {
     "factorization_machines": ["--quick"],
     "boosting": ["--quick"],
     "boosting_large": ["--quick"],
+    "random_cut_forest": ["--quick"],
     "hosts": ["--quick"],
     "interruptions": ["--quick"],
     "serving": ["--seconds", "1", "--rounds", "1"],
 }
-ON_PUBLIC_DATA = ("kmeans", "knn", "linear_learner", "factorization_machines", "boosting")
+ON_PUBLIC_DATA = ("kmeans", "knn", "linear_learner", "factorization_machines", "boosting", "random_cut_forest")
 
 
 def main() -> int:

@@ -117,6 +117,14 @@ def test_hosts_share_out_files_and_hyperparameters_have_other_names(tmp_path: Pa
     assert "--shard validation: there is no data for this channel" in refused.stderr
 
 
+def test_a_width_that_has_an_upper_limit_is_taken_from_the_data(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.csv"
+    rows.write_text("".join(f"{number},{number % 7}\n" for number in range(60)))
+    done = clary("train", "random_cut_forest", "--train", rows, "-p", "num_trees=50", "--output", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert '"feature_dim": "2"' in done.stdout + done.stderr
+
+
 def test_a_job_that_fails_says_why_in_one_line_and_leaves_no_model(digits: Path, tmp_path: Path) -> None:
     done = clary("train", "kmeans", "--train", digits, "-p", "k=5000", "--output", "out", "--json", cwd=tmp_path)
     assert done.returncode == 1

@@ -46,7 +46,7 @@ HEADINGS = (
     "How it differs from the managed one",
     "References",
 )
-HEAVY = ("torch", "numpy", "scipy", "sklearn", "pyarrow", "boto3", "pandas", "xgboost")
+HEAVY = ("torch", "numpy", "scipy", "sklearn", "pyarrow", "boto3", "pandas", "xgboost", "numba")
 SENTENCE = re.compile(r"[A-Z'\"].*[^.]\.", re.DOTALL)
 CLAUSE = re.compile(r"[a-z].*[^.]", re.DOTALL)
 VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")

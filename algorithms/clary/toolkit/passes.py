@@ -55,8 +55,8 @@ class Passes:
     host is asked at the same step, so that they may bring together what each has found. ``resume`` hands it back, and
     the passes read on behind it. ``check`` looks at rows as they are read, while they still know their place in a
     file, and raises DataError for those that cannot be learned from. Rows are shuffled within a window, seeded by
-    job and epoch, where ``shuffle`` is true; its size counts all of ``width``, or with ``sparse`` as many values other
-    than zero as the first rows have. After the last step, ``rows`` is the number of rows read by all hosts, and
+    job and epoch, where ``shuffle`` is true; its size counts all of ``width``, or with ``sparse`` as many values as
+    the first rows have other than zero. After the last step, ``rows`` is the number of rows read by all hosts, and
     ``stopped`` says whether the platform ended the job early.
     """
 

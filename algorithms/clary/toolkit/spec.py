@@ -68,13 +68,17 @@ THROUGHPUT = Metric(
 
 @dataclass(frozen=True, kw_only=True)
 class Channel:
-    """An input of a training job; ``default_type`` is what a channel without ContentType holds."""
+    """An input of a training job; ``default_type`` is what a channel without ContentType holds.
+
+    ``labeled`` says that its rows need labels although the algorithm does not learn from any.
+    """
 
     name: str
     required: bool | str = False
     content_types: tuple[str, ...]
     default_type: str
     input_modes: tuple[str, ...] = ("File", "Pipe", "FastFile")
+    labeled: bool = False
     doc: str
 
     def describe(self) -> dict[str, Any]:

@@ -25,3 +25,23 @@ def blob_stream(
         index = rng.integers(centers, size=count)
         noise = rng.standard_normal((count, width), dtype=np.float32) * np.float32(spread)
         yield Records(middles[index] + noise, index.astype(np.float32)[:, None], "blobs", start + 1)
+
+
+def demand(days: int = 60, *, seed: int = 0) -> Records:
+    """Half-hourly demand with a rhythm of days and weeks, 48 rows a day of one value; the label is 1 in an anomaly.
+
+    There is one anomaly in every ten days, of two hours: a surge and an outage in turn.
+    """
+    rng = np.random.default_rng(seed)
+    hours = np.arange(48 * days) / 2
+    weekend = np.where(hours // 24 % 7 >= 5, 0.7, 1.0)
+    rhythm = 1 - np.cos(2 * np.pi * (hours - 4) / 24) + 0.4 * np.sin(4 * np.pi * (hours - 9) / 24)
+    values = 60 + 50 * weekend * rhythm
+    labels = np.zeros(len(values), np.float32)
+    for number, day in enumerate(range(7, days, 10)):
+        start = 48 * day + int(rng.integers(16, 36))
+        anomaly = slice(start, start + 4)
+        values[anomaly] = 5.0 if number % 2 else values[anomaly] + 150
+        labels[anomaly] = 1
+    values += rng.normal(scale=5.0, size=len(values))
+    return Records(values.astype(np.float32)[:, None], labels[:, None], "demand")

@@ -144,7 +144,7 @@ def _train(
         raise click.UsageError(f"--shard {strangers[0]}: there is no data for this channel")
     hyperparameters = _hyperparameters(given)
     # What the data will tell is not known yet; a large number stands in for it, since such rules are "at most".
-    spec.parse({**dict.fromkeys(spec.measured, str(MAX_SEED)), **hyperparameters})
+    spec.parse({**{name: _largest(spec, name) for name in spec.measured}, **hyperparameters})
     from clary.cli.local_job import run
 
     began = time.monotonic()
@@ -204,6 +204,12 @@ def _content_types(given: Sequence[str], data: Mapping[str, object]) -> dict[str
         else:
             raise click.UsageError(f"--content-type {text}: there is no data for channel {name!r}")
     return general | own
+
+
+def _largest(spec: AlgorithmSpec, name: str) -> str:
+    """A large legal value of an integer hyperparameter."""
+    high = getattr(spec.hyperparameters.parameters()[name], "high", None)
+    return str(MAX_SEED if high is None else high)
 
 
 def _pair(text: str, option: str, example: str) -> tuple[str, str]:

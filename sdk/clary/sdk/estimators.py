@@ -10,7 +10,7 @@ from clary.sdk.estimator import Options, TypedEstimator
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-__all__ = ["KNN", "PCA", "FactorizationMachines", "KMeans", "LinearLearner", "XGBoost"]
+__all__ = ["KNN", "PCA", "FactorizationMachines", "KMeans", "LinearLearner", "RandomCutForest", "XGBoost"]
 
 
 class FactorizationMachines(TypedEstimator):
@@ -528,6 +528,45 @@ class PCA(TypedEstimator):
             "algorithm_mode": algorithm_mode,
             "extra_components": extra_components,
             "subtract_mean": subtract_mean,
+        }
+        super().__init__(role, instance_count, instance_type, given, options)
+
+
+class RandomCutForest(TypedEstimator):
+    """Scores how anomalous each row is, by how soon random cuts part it from a sample of the others.
+
+    Rows in memory, files and addresses train it by ``fit``; the other keywords are those of ``Estimator``.
+
+    feature_dim: Number of features in each row. An integer at least 1 and at most 10000. Told by the data if not
+        given.
+    eval_metrics: Scores reported for a labeled test channel: the share of rows called right (accuracy), and
+        precision, recall and F1 of the anomalies and of the normal rows (precision_recall_fscore). A JSON list of
+        one or more of 'accuracy', 'precision_recall_fscore', each at most once. Default: ["accuracy",
+        "precision_recall_fscore"].
+    num_samples_per_tree: Rows given to each tree; 1 / num_samples_per_tree should be about the share of
+        anomalies. An integer at least 1 and at most 2048. Default: 256.
+    num_trees: Number of trees in the forest. An integer at least 50 and at most 1000. Default: 100.
+    """
+
+    algorithm: ClassVar[str] = "random_cut_forest"
+
+    def __init__(
+        self,
+        role: str | None = None,
+        instance_count: int = 1,
+        instance_type: str | None = None,
+        *,
+        feature_dim: int | None = None,
+        eval_metrics: Sequence[str] | None = None,
+        num_samples_per_tree: int | None = None,
+        num_trees: int | None = None,
+        **options: Unpack[Options],
+    ) -> None:
+        given = {
+            "feature_dim": feature_dim,
+            "eval_metrics": eval_metrics,
+            "num_samples_per_tree": num_samples_per_tree,
+            "num_trees": num_trees,
         }
         super().__init__(role, instance_count, instance_type, given, options)
 

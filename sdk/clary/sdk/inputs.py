@@ -106,7 +106,7 @@ def _understand(
     mode, data = settings.input_mode or mode, settings.data
     if isinstance(data, str) and data.startswith("s3://"):
         _refuse_label(channel, label)
-        guessed = content_type or _by_suffix(data, spec)
+        guessed = content_type or _by_suffix(data, _labeled(declared, spec))
         _check_type(channel, guessed, declared)
         return Input(channel=channel, s3=data, content_type=guessed, mode=mode, distribution=settings.distribution)
     if (paths := _paths(channel, data)) is not None:
@@ -142,12 +142,13 @@ def _refuse_label(channel: str, label: Hashable | None) -> None:
 
 
 def _check_labels(channel: str, records: Records, spec: AlgorithmSpec) -> None:
-    """Raise UserError if an algorithm that learns from labels was given rows without one label each."""
-    if not spec.capabilities.supervised:
+    """Raise UserError if rows that need one label each, to learn from or to be judged by, have none."""
+    if not _labeled(_declared(channel, spec), spec):
         return
     if records.labels is None:
+        needs = "learns from labels" if spec.capabilities.supervised else "compares its answers with labels"
         raise UserError(
-            f"{spec.title} learns from labels, and channel {channel} has none; give features and labels as a pair, "
+            f"{spec.title} {needs}, and channel {channel} has none; give features and labels as a pair, "
             f"fit({channel}=(rows, labels)), or the name of the label's column in a data frame, "
             f"fit({channel}=frame, label='NAME')"
         )
@@ -173,7 +174,7 @@ def guess(declared: Channel, paths: Sequence[Path], spec: AlgorithmSpec) -> str:
         raise UserError(f"channel {channel}: the folder {paths[0]} holds no files")
     if len(declared.content_types) == 1:
         return declared.default_type
-    told = {_by_suffix(file.name, spec) or _by_magic(file): file for file in reversed(files)}
+    told = {_by_suffix(file.name, _labeled(declared, spec)) or _by_magic(file): file for file in reversed(files)}
     if len(told) > 1:
         kinds = ", ".join(f"{file.name} ({kind or 'unknown'})" for kind, file in sorted(told.items(), key=str))
         raise UserError(f"channel {channel} mixes kinds of files: {kinds}; give files of one kind")
@@ -245,9 +246,14 @@ def _sample(folder: Path) -> list[Path]:
     return found
 
 
-def _by_suffix(name: str, spec: AlgorithmSpec) -> str | None:
+def _labeled(declared: Channel, spec: AlgorithmSpec) -> bool:
+    """Whether each row of the channel has a label."""
+    return spec.capabilities.supervised or declared.labeled
+
+
+def _by_suffix(name: str, labeled: bool) -> str | None:
     kind = media.of_file(name)
-    if kind == media.CSV and not spec.capabilities.supervised:
+    if kind == media.CSV and not labeled:
         return f"{media.CSV};label_size=0"
     return kind
 

@@ -61,7 +61,7 @@ def content_types(spec: AlgorithmSpec, channel: str) -> list[str]:
     if media.CSV in found and not whole and channel in job(spec).channels:
         found.append("text/csv;label_size=1")
         # Without a label column there is nothing to learn from, so only unsupervised algorithms take that form.
-        found += [] if spec.capabilities.supervised else ["text/csv;label_size=0"]
+        found += [] if spec.capabilities.supervised or declared.labeled else ["text/csv;label_size=0"]
     return found
 
 

@@ -1,0 +1,1 @@
+"""Anomaly scores by a forest of robust random cut trees."""
