@@ -118,7 +118,8 @@ def test_a_model_of_the_managed_suite_asks_for_its_algorithm_and_then_answers(
     assert run(["predict", str(managed), str(digits)]) == 1
     refusal = capsys.readouterr().err
     assert "found model_algo-1" in refusal
-    assert "--algorithm or CLARY_ALGORITHM: kmeans" in refusal
+    assert "--algorithm or CLARY_ALGORITHM: " in refusal
+    assert "kmeans" in refusal
     assert run(["predict", str(managed), str(digits), "--algorithm", "kmeans"]) == 0
     adopted = capsys.readouterr().out
     assert run(["predict", str(model), str(digits)]) == 0

@@ -18,5 +18,5 @@ def explains(spec: AlgorithmSpec) -> bool:
 def check_explains(spec: AlgorithmSpec) -> None:
     """Raise UserError, with those that can, if the algorithm does not explain its answers."""
     if not explains(spec):
-        able = " and ".join(each.title for each in registry.specs() if explains(each))
+        able = ", ".join(each.title for each in registry.specs() if explains(each))
         raise UserError(f"{spec.title} does not explain its answers; of this suite {able or 'no algorithm'} can")
