@@ -234,8 +234,8 @@ def test_the_page_for_a_new_algorithm_leads_to_one_that_passes_the_exam(
         (checkout / path).parent.mkdir(parents=True, exist_ok=True)
         (checkout / path).write_text(code, encoding="utf-8")
     listed = checkout / "algorithms" / "clary" / "algorithms" / "registry.py"
-    (names,) = re.findall(r"^NAMES = .*$", text, re.MULTILINE)
-    listed.write_text(re.sub(r"^NAMES = .*$", names, listed.read_text(), count=1, flags=re.MULTILINE))
+    (names,) = re.findall(r"^NAMES = \([^)]*\)$", text, re.MULTILINE)
+    listed.write_text(re.sub(r"^NAMES = \([^)]*\)$", names, listed.read_text(), count=1, flags=re.MULTILINE))
     public = checkout / "tests" / "house" / "public_names.txt"
     public.write_text("\n".join(sorted([*public.read_text().split(), "ColumnMean"])) + "\n")
 

@@ -15,7 +15,15 @@ if TYPE_CHECKING:
     from clary.toolkit.job import Job
     from clary.toolkit.predictor import Predictor
 
-NAMES = ("factorization_machines", "kmeans", "knn", "linear_learner", "pca", "random_cut_forest", "xgboost")
+NAMES = (
+    "factorization_machines",
+    "kmeans",
+    "knn",
+    "linear_learner",
+    "pca",
+    "random_cut_forest",
+    "xgboost",
+)
 
 
 def spec(name: str) -> AlgorithmSpec:
