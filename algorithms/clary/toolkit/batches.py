@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
 from clary.toolkit.records import Records
+
+
+def checked(blocks: Iterable[Records], check: Callable[[Records], object] | None) -> Iterator[Records]:
+    """The blocks, each looked at first: ``check`` raises DataError for rows that cannot be used.
+
+    To be asked before rows are cut anew or shuffled, and forget where they stood in their file.
+    """
+    for records in blocks:
+        if check is not None:
+            check(records)
+        yield records
 
 
 def batches(blocks: Iterable[Records], size: int) -> Iterator[Records]:

@@ -1,4 +1,4 @@
-"""Which accelerators this process can use, found without a numerical library."""
+"""Which accelerators and cores this process can use, found without a numerical library."""
 
 from __future__ import annotations
 
@@ -51,3 +51,9 @@ def gpus() -> int:
         if driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0:
             return count.value
     return 0
+
+
+def cores() -> int:
+    """Number of processor cores that this process may keep busy."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1

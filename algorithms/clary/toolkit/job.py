@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+import numpy as np
+
 from clary.toolkit.artifact import Artifact
+from clary.toolkit.batches import batches, checked, shared_out
 from clary.toolkit.channels import ChannelInput
 from clary.toolkit.checkpoint import Checkpoints
 from clary.toolkit.cluster import Cluster
 from clary.toolkit.errors import UserError
+from clary.toolkit.records import Records
 from clary.toolkit.spec import AlgorithmSpec
 
 HP = TypeVar("HP")
@@ -72,3 +76,21 @@ class Job(Generic[HP]):
         if name not in self.channels:
             raise UserError(f"channel {name!r} is missing; the job has {', '.join(sorted(self.channels)) or 'none'}")
         return self.channels[name]
+
+    def own_batches(
+        self, name: str, rows: int, *, width: int, check: Callable[[Records], object] | None = None
+    ) -> Iterator[Records]:
+        """This host's batches of a channel, of so many rows: all of its files where each host has others.
+
+        ``check`` looks at rows while they still know their place in a file, and raises DataError.
+        """
+        channel = self.channel(name)
+        parts = batches(checked(channel.records(width=width), check), rows)
+        return parts if channel.sharded else shared_out(parts, self.cluster.rank, self.cluster.size)
+
+    def stopped(self, *, here: bool = False) -> bool:
+        """Whether any host was asked to stop, or says so with ``here``; every host must ask in the same place.
+
+        The signal may have reached one host and not yet another, and all must go the same way.
+        """
+        return bool(self.cluster.sum(np.array([here or self.stop.is_set()], np.int64)).any())

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clary.toolkit.batches import batches, shared_out, shuffled
+from clary.toolkit.batches import batches, checked, shared_out, shuffled
 from clary.toolkit.checkpoint import Arrays
 from clary.toolkit.job import Job
 from clary.toolkit.records import Records
@@ -65,7 +65,7 @@ class Passes:
     batch_size: int
     width: int
     arrays: Callable[[], Arrays]
-    check: Callable[[Records], None] | None = None
+    check: Callable[[Records], object] | None = None
     shuffle: bool = True
     sparse: bool = False
     epoch: int = 0
@@ -152,7 +152,7 @@ class Passes:
         """This host's batches of one pass, then None for as long as other hosts have some."""
         channel, cluster = self.job.channel("train"), self.job.cluster
         rng = np.random.default_rng([self.job.seed, self.epoch, cluster.rank if channel.sharded else 0])
-        rows, size = _checked(channel.records(width=self.width), self.check), 4 * self.width
+        rows, size = checked(channel.records(width=self.width), self.check), 4 * self.width
         if self.sparse:
             rows, size = _with_size(rows)
         window = max(self.batch_size, SHUFFLE_BYTES // size)
@@ -173,13 +173,6 @@ class Passes:
         if self.job.cluster.leads:
             self.job.log.metric(PROGRESS.name, 100.0 * self.epoch / self.epochs)
             self.job.log.metric(THROUGHPUT.name, rows / max(seconds, 1e-9))
-
-
-def _checked(blocks: Iterator[Records], check: Callable[[Records], None] | None) -> Iterator[Records]:
-    for records in blocks:
-        if check is not None:
-            check(records)
-        yield records
 
 
 def _with_size(blocks: Iterator[Records]) -> tuple[Iterator[Records], int]:

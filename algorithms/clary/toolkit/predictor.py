@@ -18,6 +18,7 @@ import numpy.typing as npt
 from clary.toolkit import media, tabular
 from clary.toolkit.artifact import Artifact
 from clary.toolkit.codecs import jsonlines
+from clary.toolkit.errors import UserError
 from clary.toolkit.media import MediaType
 from clary.toolkit.records import Records
 from clary.toolkit.spec import AlgorithmSpec
@@ -26,6 +27,8 @@ from clary.toolkit.tabular import PLAIN, Reading
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
 Columns = dict[str, npt.NDArray[Any]]
+
+_SWITCH = {"true": True, "1": True, "false": False, "0": False}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +110,14 @@ class Predictor(ABC, Generic[Request, Answer]):
     def encode_parts(self, answer: Answer, counts: Sequence[int], accept: MediaType) -> list[bytes]:
         """The answer in runs of that many records, each written as ``encode`` would write it."""
         return [self.encode(part, accept) for part in self.split(answer, counts)]
+
+
+def switched(options: Mapping[str, str], name: str, default: bool = False) -> bool:
+    """Whether the option of that name is on; UserError for a value that means neither on nor off."""
+    value = _SWITCH.get(options.get(name, str(default)).strip().lower())
+    if value is None:
+        raise UserError(f"{name} must be 'true' or 'false'; got {options[name]!r}")
+    return value
 
 
 class TabularPredictor(Predictor[Records, Columns]):

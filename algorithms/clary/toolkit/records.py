@@ -73,6 +73,15 @@ class Records:
             raise DataError(f"the row has {found}, {name} is {width}", source=self.source, row=self.first_row)
         return self
 
+    def expect_label(self, hint: str = "") -> Floats:
+        """The labels (N,), if each row has one; DataError that names the first row, and gives the hint, otherwise."""
+        if self.labels is None or self.labels.shape[1] != 1:
+            found = "none" if self.labels is None or not self.labels.shape[1] else str(self.labels.shape[1])
+            reason = f"each row needs one label; found {found}" + (f". {hint}" if hint else "")
+            raise DataError(reason, source=self.source, row=self.first_row)
+        labels_N: Floats = self.labels[:, 0]
+        return labels_N
+
     @staticmethod
     def join(parts: Sequence[Records]) -> Records:
         """All rows of the parts, in order; the first part says where they came from. All have one width."""

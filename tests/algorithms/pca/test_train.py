@@ -224,7 +224,7 @@ def test_more_components_than_features_are_refused_by_name() -> None:
 def test_fewer_rows_than_components_are_refused() -> None:
     with pytest.raises(DataError, match="the data has 1 row, too few for 7 components; lower num_components"):
         learned(DIGITS[:1], num_components=7)
-    with pytest.raises(DataError, match="the data has 0 rows"):
+    with pytest.raises(DataError, match="channel train: there is no row to learn from"):
         learned(DIGITS[:0], num_components=7)
     assert learned(DIGITS[:7], num_components=7).artifact.tensors["v"].shape == (64, 7)
 

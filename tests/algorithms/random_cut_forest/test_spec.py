@@ -49,7 +49,8 @@ def test_a_published_line_is_read(name: str) -> None:
 
 def test_what_the_platform_and_the_classic_client_send_is_accepted() -> None:
     client = {"mini_batch_size": "1000", "force_dense": "True", "epochs": "1"}
-    SPEC.parse({"feature_dim": "3", **client, **dict.fromkeys(RESERVED, "1")})
+    parsed = SPEC.parse({"feature_dim": "3", **client, **dict.fromkeys(RESERVED, "1")})
+    assert parsed == SPEC.parse({"feature_dim": "3"})
 
 
 def test_metrics_come_as_json_or_as_python_writes_a_list() -> None:

@@ -80,7 +80,16 @@ def test_test_rows_without_labels_are_refused(tmp_path: Path) -> None:
     room = Room(tmp_path, SPEC).configure({"feature_dim": "1", "num_trees": "50"})
     room.channel("train", {"rows.csv": csv(numbered(60))}, UNLABELED)
     room.channel("test", {"rows.csv": csv(numbered(60))}, UNLABELED)
-    assert "must have one label" in room.train().refused()
+    assert (
+        "file rows.csv, row 1: each row needs one label; found none. Test rows are labeled" in room.train().refused()
+    )
+
+
+def test_a_label_in_a_later_file_is_refused_with_that_file_and_its_row(tmp_path: Path) -> None:
+    room = Room(tmp_path, SPEC).configure({"feature_dim": "1", "num_trees": "50"})
+    room.channel("train", {"rows.csv": csv(numbered(60))}, UNLABELED)
+    room.channel("test", {"a.csv": b"0,1\n" * 700, "b.csv": b"0,1\n0,1\n7,1\n"}, "text/csv;label_size=1")
+    assert "channel test, file b.csv, row 3: the label must be 1" in room.train().refused()
 
 
 @pytest.mark.parametrize("asked", ["accuracy", "precision_recall_fscore"])

@@ -519,7 +519,7 @@ def test_contributions_stand_beside_chosen_values() -> None:
 
 def test_what_contributions_mean_is_checked() -> None:
     assert written(predictor("logistic"), JSON, {"contributions": "False"}) == written(predictor("logistic"), JSON)
-    with pytest.raises(UserError, match="contributions must be true or false; got 'yes'"):
+    with pytest.raises(UserError, match="contributions must be 'true' or 'false'; got 'yes'"):
         predictor("logistic").predict_with(TWO, {"contributions": "yes"})
 
 

@@ -51,13 +51,10 @@ def labels_of(records: Records) -> Array:
 
 def check_labels(records: Records, hp: Hyperparameters) -> None:
     """Look at the labels as they are read; DataError names the first row whose label cannot be learned."""
-    labels = records.labels
-    if labels is None or labels.shape[1] != 1:
-        found = "none" if labels is None or not labels.shape[1] else str(labels.shape[1])
-        raise DataError(f"each row needs one label; found {found}", source=records.source, row=records.first_row)
+    labels_N = records.expect_label()
     if hp.predictor_type != BINARY:
         return
-    bad = np.flatnonzero((labels[:, 0] != 0) & (labels[:, 0] != 1))
+    bad = np.flatnonzero((labels_N != 0) & (labels_N != 1))
     if len(bad):
-        reason = f"the label of a binary_classifier must be 0 or 1; got {labels[bad[0], 0]:g}"
+        reason = f"the label of a binary_classifier must be 0 or 1; got {labels_N[bad[0]]:g}"
         raise DataError(reason, source=records.source, row=records.first_row + int(bad[0]))

@@ -18,7 +18,7 @@ from scipy.sparse import csr_matrix
 
 from clary.algorithms.factorization_machines.data import Batch
 from clary.algorithms.factorization_machines.model import KEEP_1, KEEP_2, Adam
-from clary.toolkit.codecs.lines import cores
+from clary.toolkit.device import cores
 
 Array = npt.NDArray[Any]
 _STATE = ("weights", "first", "second")

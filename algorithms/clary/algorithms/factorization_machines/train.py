@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,6 @@ from clary.algorithms.factorization_machines.managed import managed_file
 from clary.algorithms.factorization_machines.model import Adam, Machine, slopes, start
 from clary.algorithms.factorization_machines.spec import GROUPS, PUBLISH_EVERY, SPEC, Hyperparameters
 from clary.toolkit.artifact import Artifact
-from clary.toolkit.batches import batches, shared_out
 from clary.toolkit.checkpoint import Arrays
 from clary.toolkit.errors import DataError, UserError
 from clary.toolkit.job import Job
@@ -36,8 +36,7 @@ def train(job: Job[Hyperparameters]) -> Artifact:
         machine = training.run()
     finally:
         training.close()
-    # The signal may have reached one host and not yet another; all must go the same way.
-    stopped = job.cluster.sum(np.array([job.stop.is_set()], np.int64)).any()
+    stopped = job.stopped()
     if not stopped:
         training.report()
         if "test" in job.channels:
@@ -59,7 +58,7 @@ class _Training:
             hp.mini_batch_size,
             hp.feature_dim,
             self._arrays,
-            check=lambda records: check_labels(records, hp),
+            check=partial(check_labels, hp=hp),
             sparse=True,
         )
 
@@ -178,11 +177,10 @@ class _Training:
 
 def _score(job: Job[Hyperparameters], machine: Machine) -> None:
     """Report the metrics of the test rows, over all hosts."""
-    hp, channel, cluster = job.hyperparameters, job.channel("test"), job.cluster
+    hp, cluster = job.hyperparameters, job.cluster
     sums = np.zeros(evaluate.SUMS)
-    parts = batches(channel.records(width=hp.feature_dim), hp.mini_batch_size)
-    for records in parts if channel.sharded else shared_out(parts, cluster.rank, cluster.size):
-        check_labels(records, hp)
+    check = partial(check_labels, hp=hp)
+    for records in job.own_batches("test", hp.mini_batch_size, width=hp.feature_dim, check=check):
         sums += evaluate.sums(machine.scores(records.features), labels_of(records), hp.predictor_type)
     sums = cluster.sum(sums)
     if not sums[0]:

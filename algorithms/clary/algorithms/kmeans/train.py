@@ -7,7 +7,6 @@ import numpy as np
 from clary.algorithms.kmeans.model import Array, Centers, Clustering, Stream, lloyd
 from clary.algorithms.kmeans.spec import SPEC, Hyperparameters
 from clary.toolkit.artifact import Artifact
-from clary.toolkit.batches import batches, shared_out
 from clary.toolkit.checkpoint import Arrays
 from clary.toolkit.codecs import mxnet_ndarray
 from clary.toolkit.errors import DataError, UserError
@@ -30,8 +29,7 @@ def train(job: Job[Hyperparameters]) -> Artifact:
     artifact = _artifact(hp, found.centers_KD)
     if job.cluster.leads:
         job.log.metric("train:msd", found.loss)
-    # The signal may have reached one host and not yet another; all must go the same way.
-    stopped = job.cluster.sum(np.array([job.stop.is_set()], np.int64)).any()
+    stopped = job.stopped()
     if "test" in job.channels and not stopped:
         _score(job, found.centers_KD)
     return artifact
@@ -133,11 +131,10 @@ def _merge(job: Job[Hyperparameters], stream: Stream) -> Clustering:
 
 def _score(job: Job[Hyperparameters], centers_KD: Array) -> None:
     """Report the squared distances of the test rows, over all hosts."""
-    hp, channel, cluster = job.hyperparameters, job.channel("test"), job.cluster
+    hp, cluster = job.hyperparameters, job.cluster
     centers = Centers(centers_KD.astype(np.float32))
-    parts = batches(channel.records(width=hp.feature_dim), hp.mini_batch_size)
     total, rows = 0.0, 0
-    for records in parts if channel.sharded else shared_out(parts, cluster.rank, cluster.size):
+    for records in job.own_batches("test", hp.mini_batch_size, width=hp.feature_dim):
         _, squared_N = centers.closest(records.dense())
         total += float(squared_N.sum(dtype=np.float64))
         rows += len(records)

@@ -18,12 +18,10 @@ from clary.algorithms.knn.search import Index, decode
 from clary.algorithms.knn.spec import CLASSIFIER, REDUCTIONS, SIGN, SPEC
 from clary.toolkit.artifact import MANIFEST, Artifact
 from clary.toolkit.errors import DataError, UserError
-from clary.toolkit.predictor import Columns, TabularPredictor
+from clary.toolkit.predictor import Columns, TabularPredictor, switched
 from clary.toolkit.records import Records
 
 Array = npt.NDArray[Any]
-
-_SWITCH = {"true": True, "1": True, "false": False, "0": False}
 
 
 class Predictor(TabularPredictor):
@@ -73,10 +71,7 @@ class Predictor(TabularPredictor):
 
     def predict_with(self, request: Records, options: Mapping[str, str]) -> Columns:
         """The same with ``distances`` and ``labels`` of the neighbors, nearest first, where ``verbose`` is true."""
-        asked = options.get("verbose", "false")
-        if asked.strip().lower() not in _SWITCH:
-            raise UserError(f"verbose must be 'true' or 'false'; got {asked!r}")
-        if not _SWITCH[asked.strip().lower()]:
+        if not switched(options, "verbose"):
             return self.predict(request)
         near_NK, number_NK = self._neighbors(request)
         labels_NK = self._labels_S[number_NK]

@@ -6,7 +6,6 @@ S sampled rows, E dimensions of the index.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -20,7 +19,6 @@ from clary.algorithms.knn.search import empty_index, encode, parts_of
 from clary.algorithms.knn.serve import Predictor
 from clary.algorithms.knn.spec import CLASSIFIER, COSINE, SPEC, Hyperparameters
 from clary.toolkit.artifact import Artifact
-from clary.toolkit.batches import batches, shared_out
 from clary.toolkit.errors import DataError, UserError
 from clary.toolkit.job import Job
 from clary.toolkit.passes import Passes
@@ -50,8 +48,7 @@ def train(job: Job[Hyperparameters]) -> Artifact:
         del rows_SE
         content = encode(index)
         del index
-    # The signal may have reached one host and not yet another; all must go the same way.
-    stopped = bool(job.cluster.sum(np.array([stopped or job.stop.is_set()], np.int64)).any())
+    stopped = job.stopped(here=stopped)
     scoring = "test" in job.channels and not stopped
     if scoring and job.cluster.size > 1:
         labels_S = job.cluster.broadcast(labels_S)
@@ -105,22 +102,11 @@ def _sampled(job: Job[Hyperparameters], prepare: Preparation) -> tuple[Reservoir
 
 def _check(records: Records, hp: Hyperparameters) -> None:
     """DataError that names the first row whose label cannot be."""
-    labels = records.labels
-    if labels is None or labels.shape[1] != 1:
-        found = "none" if labels is None or not labels.shape[1] else str(labels.shape[1])
-        reason = f"each row needs one label; found {found}. In CSV the label is the first column"
-        raise DataError(reason, source=records.source, row=records.first_row)
-    bad = np.flatnonzero(labels[:, 0] != np.floor(labels[:, 0]))
+    labels_N = records.expect_label("In CSV the label is the first column")
+    bad = np.flatnonzero(labels_N != np.floor(labels_N))
     if hp.predictor_type == CLASSIFIER and len(bad):
-        reason = f"the label must be a whole number for a classifier; got {labels[bad[0], 0]:g}"
+        reason = f"the label must be a whole number for a classifier; got {labels_N[bad[0]]:g}"
         raise DataError(reason, source=records.source, row=records.first_row + int(bad[0]))
-
-
-def _checked(job: Job[Hyperparameters], channel: str) -> Iterator[Records]:
-    """The blocks of the channel, if all their labels can be."""
-    for records in job.channel(channel).records(width=job.hyperparameters.feature_dim):
-        _check(records, job.hyperparameters)
-        yield records
 
 
 def _brought_together(job: Job[Hyperparameters], reservoir: Reservoir, stopped: bool) -> tuple[Array, Array]:
@@ -203,10 +189,8 @@ def _score(job: Job[Hyperparameters], artifact: Artifact) -> None:
     """Report how good the labels of the test rows are, over all hosts."""
     hp, cluster = job.hyperparameters, job.cluster
     predictor, tally = Predictor.load(artifact, "cpu"), Tally(hp.predictor_type)
-    parts: Iterable[Records] = batches(_checked(job, "test"), hp.mini_batch_size)
-    if not job.channel("test").sharded:
-        parts = shared_out(parts, cluster.rank, cluster.size)
-    for records in parts:
+    check = partial(_check, hp=hp)
+    for records in job.own_batches("test", hp.mini_batch_size, width=hp.feature_dim, check=check):
         assert records.labels is not None
         job.log.say("Searching index...")
         tally.update(records.labels[:, 0], predictor.predict(records)["predicted_label"])

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clary.algorithms.linear_learner.spec import BINARY, MULTICLASS, REGRESSOR, Hyperparameters
-from clary.toolkit.batches import batches
+from clary.toolkit.batches import batches, checked
 from clary.toolkit.errors import DataError, UserError
 from clary.toolkit.job import Job
 from clary.toolkit.parameters import AUTO
@@ -146,9 +146,7 @@ def classes(hp: Hyperparameters) -> int:
 
 def legal(blocks: Iterable[Records], hp: Hyperparameters) -> Iterator[Records]:
     """The blocks, if all their labels can be; to be asked before rows are cut anew and forget where they stood."""
-    for records in blocks:
-        checked_labels(records, hp)
-        yield records
+    return checked(blocks, lambda records: checked_labels(records, hp))
 
 
 def labels_of(records: Records) -> Array:
@@ -160,12 +158,7 @@ def labels_of(records: Records) -> Array:
 
 def checked_labels(records: Records, hp: Hyperparameters) -> Array:
     """The labels (N,) as float32; DataError names the first row whose label cannot be."""
-    labels = records.labels
-    if labels is None or labels.shape[1] != 1:
-        found = "none" if labels is None or not labels.shape[1] else str(labels.shape[1])
-        reason = f"each row needs one label; found {found}. In CSV the label is the first column"
-        raise DataError(reason, source=records.source, row=records.first_row)
-    labels_N = labels_of(records)
+    labels_N = records.expect_label("In CSV the label is the first column")
     if hp.predictor_type == REGRESSOR:
         return labels_N
     bad = np.flatnonzero((labels_N < 0) | (labels_N >= classes(hp)) | (labels_N != np.floor(labels_N)))

@@ -17,14 +17,13 @@ from clary.algorithms.linear_learner.spec import BINARY, MULTICLASS, PREDICTOR_T
 from clary.toolkit.artifact import MANIFEST, Artifact
 from clary.toolkit.codecs.floats import narrow
 from clary.toolkit.errors import DataError, TooLargeError, UserError
-from clary.toolkit.predictor import Columns, TabularPredictor
+from clary.toolkit.predictor import Columns, TabularPredictor, switched
 from clary.toolkit.records import Records
 
 Array = npt.NDArray[Any]
 
 MOST_CONTRIBUTIONS = 2**24  # numbers in one answer; as JSON they are some 200 MB
 _LARGEST = float(np.finfo(np.float32).max)
-_SWITCH = {"true": True, "1": True, "false": False, "0": False}
 
 
 class Predictor(TabularPredictor):
@@ -99,10 +98,7 @@ class Predictor(TabularPredictor):
         answer would be out of all proportion.
         """
         answer = self.predict(request)
-        asked = options.get("contributions", "false")
-        if asked.strip().lower() not in _SWITCH:
-            raise UserError(f"contributions must be 'true' or 'false'; got {asked!r}")
-        return {**answer, **self._explain(request)} if _SWITCH[asked.strip().lower()] else answer
+        return {**answer, **self._explain(request)} if switched(options, "contributions") else answer
 
     def _explain(self, request: Records) -> Columns:
         count = len(request) * self._weights_CD.size

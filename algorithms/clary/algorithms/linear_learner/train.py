@@ -55,20 +55,12 @@ def train(job: Job[Hyperparameters]) -> Artifact:
     winner = training.run()
     weights_CD, bias_C = found.scaler.unscaled(winner.weights_CD, winner.bias_C)
     model = _artifact(hp, found, weights_CD, bias_C)
-    stopped = _stopped(job)
+    stopped = job.stopped()
     report = _Report(job, found, training.loss, training.watched)
     model = report.calibrated(model)
     if not stopped:
         report.final(model)
     return model
-
-
-def _stopped(job: Job[Any]) -> bool:
-    """Whether any host was asked to stop; every host must ask in the same place.
-
-    The signal may have reached one host and not yet another, and all must go the same way.
-    """
-    return bool(job.cluster.sum(np.array([job.stop.is_set()], np.int64)).any())
 
 
 def _describe(job: Job[Hyperparameters], found: Survey) -> None:
@@ -160,7 +152,7 @@ class _Training:
                     waited = self._patience.waited
                     job.log.say(f"Epoch {epoch}: no improvement for {waited} epochs; training ends early")
         winner = self._contest.winner
-        if winner is None and _stopped(job):
+        if winner is None and job.stopped():
             raise UserError("the job was stopped before its candidates could be measured, so it leaves no model")
         if winner is None:
             raise UserError(
@@ -200,7 +192,7 @@ class _Training:
                 histograms.update(scores, labels_B)
         sums_M, total, counts = job.cluster.sum_all([sums_M, np.array(rows), histograms.counts])
         if not total:
-            if _stopped(job):  # A pipe that has fallen silent; what earlier epochs have found is still there.
+            if job.stopped():  # A pipe that has fallen silent; what earlier epochs have found is still there.
                 return
             raise DataError("there is no row to measure the candidates on", source=f"channel {self.watched}")
         histograms.counts = counts
@@ -303,7 +295,7 @@ class _Report:
                 self._job.log.say("Test data is not provided.")
                 continue
             tally, lost, rows = self._tallied(model, channel, None)
-            if not rows and _stopped(self._job):
+            if not rows and self._job.stopped():
                 return
             if not rows:
                 raise DataError("there is no row to score", source=f"channel {channel}")

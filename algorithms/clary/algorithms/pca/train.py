@@ -17,7 +17,6 @@ from clary.algorithms.pca.model import (
 )
 from clary.algorithms.pca.spec import AUTOMATIC, REGULAR, SPEC, Hyperparameters
 from clary.toolkit.artifact import Artifact
-from clary.toolkit.batches import batches, shared_out
 from clary.toolkit.checkpoint import Arrays
 from clary.toolkit.cluster import Cluster
 from clary.toolkit.codecs import mxnet_ndarray
@@ -41,13 +40,14 @@ def train(job: Job[Hyperparameters]) -> Artifact:
         few = f"{found.rows:.0f} row{'' if found.rows == 1 else 's'}, too few for {hp.num_components} components"
         if stopped:
             raise UserError(f"the job was stopped after {few}, so it leaves no model")
+        if not found.rows:
+            raise DataError("there is no row to learn from", source="channel train")
         raise DataError(f"the data has {few}; lower num_components", source="channel train")
     result = components(found, moments, hp.num_components)
     _tell(job, result)
     if "test" not in job.channels:
         job.log.say("Test data is not provided.")
-    # The signal may have reached one host and not yet another; all must go the same way.
-    elif not job.cluster.sum(np.array([job.stop.is_set()], np.int64)).any():
+    elif not job.stopped():
         _score(job, result)
     return _artifact(hp, result)
 
@@ -140,20 +140,19 @@ def _tell(job: Job[Hyperparameters], result: Components) -> None:
 
 def _score(job: Job[Hyperparameters], result: Components) -> None:
     """Report the share of the test rows' squares that their projections keep, over all hosts."""
-    hp, channel, cluster = job.hyperparameters, job.channel("test"), job.cluster
+    hp = job.hyperparameters
     mean_D = result.mean_D if hp.subtract_mean else None
-    parts = batches(channel.records(width=hp.feature_dim), hp.mini_batch_size)
     sums = np.zeros(3)
-    for records in parts if channel.sharded else shared_out(parts, cluster.rank, cluster.size):
+    for records in job.own_batches("test", hp.mini_batch_size, width=hp.feature_dim):
         rows_ND = records.dense().astype(np.float64)
         if mean_D is not None:
             rows_ND -= mean_D
         along_NK = project(rows_ND, None, result.v_DK)
         sums += np.array([len(records), np.vdot(along_NK, along_NK), np.vdot(rows_ND, rows_ND)])
-    rows, kept, whole = cluster.sum(sums).tolist()
+    rows, kept, whole = job.cluster.sum(sums).tolist()
     if not rows:
         raise DataError("there is no row to score", source="channel test")
-    if cluster.leads:
+    if job.cluster.leads:
         # Of rows that are all the mean, nothing is lost.
         job.log.metric("test:explained_variance", kept / whole if whole else 1.0)
 

@@ -118,7 +118,10 @@ class Forest:
         """
         rows_ND = _plain(rows_ND)
         base_N, parts_ND = np.zeros(len(rows_ND)), np.zeros(rows_ND.shape)
-        work = lambda cut: attribute(self.trees, rows_ND[cut], base_N[cut], parts_ND[cut])  # noqa: E731
+
+        def work(cut: slice) -> None:
+            attribute(self.trees, rows_ND[cut], base_N[cut], parts_ND[cut])
+
         _shared_out(work, len(rows_ND), threads, _FEWEST)
         return base_N / len(self.trees.root), parts_ND / len(self.trees.root)
 
@@ -128,15 +131,21 @@ class Forest:
         Each tree keeps a sample of its own: of all rows so far, or with ``memory`` of roughly the last that many, so
         that it forgets what is long past. The same for a seed, however the rows are cut and many threads there are.
         """
-        rows_ND, found = _plain(rows_ND), []
-        for start in range(0, len(rows_ND), _AT_ONCE):
-            part_ND = rows_ND[start : start + _AT_ONCE]
-            scores_TN = np.zeros((len(self.trees.root), len(part_ND)))
-            work = lambda cut: follow(_some(self.trees, cut), part_ND, self.seen, memory, scores_TN[cut])  # noqa: B023, E731
-            _shared_out(work, len(scores_TN), threads)
-            self.seen += len(part_ND)
-            found.append(scores_TN.mean(axis=0))
+        rows_ND = _plain(rows_ND)
+        starts = range(0, len(rows_ND), _AT_ONCE)
+        found = [self._take_in(rows_ND[start : start + _AT_ONCE], memory, threads) for start in starts]
         return np.concatenate(found) if found else np.zeros(0)
+
+    def _take_in(self, rows_ND: Array, memory: float, threads: int) -> Array:
+        scores_TN = np.zeros((len(self.trees.root), len(rows_ND)))
+
+        def work(cut: slice) -> None:
+            follow(_some(self.trees, cut), rows_ND, self.seen, memory, scores_TN[cut])
+
+        _shared_out(work, len(scores_TN), threads)
+        self.seen += len(rows_ND)
+        mean_N: Array = scores_TN.mean(axis=0)
+        return mean_N
 
     def describe(self) -> dict[str, float]:
         """Figures about the forest that its log line gives."""

@@ -11,11 +11,10 @@ from clary.algorithms.random_cut_forest.spec import SPEC
 from clary.toolkit.artifact import Artifact
 from clary.toolkit.codecs.floats import narrow
 from clary.toolkit.errors import TooLargeError, UserError
-from clary.toolkit.predictor import Columns, Surroundings, TabularPredictor
+from clary.toolkit.predictor import Columns, Surroundings, TabularPredictor, switched
 from clary.toolkit.records import Records
 
 MOST_CONTRIBUTIONS = 2**24  # numbers in one answer; as JSON they are some 200 MB
-_SWITCH = {"true": True, "1": True, "false": False, "0": False}
 
 
 class Predictor(TabularPredictor):
@@ -60,10 +59,7 @@ class Predictor(TabularPredictor):
         TooLargeError where the answer would be out of all proportion.
         """
         answer = self.predict(request)
-        asked = options.get("contributions", "false")
-        if asked.strip().lower() not in _SWITCH:
-            raise UserError(f"contributions must be 'true' or 'false'; got {asked!r}")
-        return {**answer, **self._explained(request)} if _SWITCH[asked.strip().lower()] else answer
+        return {**answer, **self._explained(request)} if switched(options, "contributions") else answer
 
     def _explained(self, request: Records) -> Columns:
         count = len(request) * self._width

@@ -9,8 +9,7 @@ from clary.algorithms.random_cut_forest.evaluate import metrics
 from clary.algorithms.random_cut_forest.model import Array, Forest
 from clary.algorithms.random_cut_forest.spec import SPEC, Hyperparameters
 from clary.toolkit.artifact import Artifact
-from clary.toolkit.batches import batches, shared_out
-from clary.toolkit.codecs.lines import cores
+from clary.toolkit.device import cores
 from clary.toolkit.errors import DataError, UserError
 from clary.toolkit.job import Job
 from clary.toolkit.passes import Passes
@@ -128,10 +127,9 @@ def _everywhere(job: Job[Hyperparameters], forest: Forest | None) -> Forest:
 
 def _score(job: Job[Hyperparameters], forest: Forest) -> None:
     """Report how well the scores tell the anomalies among the test rows, over all hosts."""
-    hp, channel, cluster = job.hyperparameters, job.channel("test"), job.cluster
-    parts = batches(channel.records(width=hp.feature_dim), _BATCH)
+    hp, cluster = job.hyperparameters, job.cluster
     scores, labels = [np.empty(0)], [np.empty(0, np.bool_)]
-    for records in parts if channel.sharded else shared_out(parts, cluster.rank, cluster.size):
+    for records in job.own_batches("test", _BATCH, width=hp.feature_dim, check=_anomalous):
         labels.append(_anomalous(records))
         scores.append(forest.scores(records.dense(), threads=cores()))
     all_scores, all_labels = cluster.gather(np.concatenate(scores)), cluster.gather(np.concatenate(labels))
@@ -146,14 +144,10 @@ def _score(job: Job[Hyperparameters], forest: Forest) -> None:
 
 def _anomalous(records: Records) -> Array:
     """Whether each row is labeled 1; DataError where a label is neither 0 nor 1, or not there."""
-    if records.labels is None or records.labels.shape[1] != 1:
-        raise DataError(
-            "each row of the test channel must have one label, 1 for an anomaly or 0; in CSV it is the first column, "
-            "and the content type text/csv or text/csv;label_size=1",
-            source=records.source,
-            row=records.first_row,
-        )
-    labels_N = records.labels[:, 0]
+    labels_N = records.expect_label(
+        "Test rows are labeled 1 for an anomaly or 0; in CSV that is the first column, and the content type text/csv "
+        "or text/csv;label_size=1"
+    )
     wrong = np.flatnonzero((labels_N != 0) & (labels_N != 1))
     if len(wrong):
         raise DataError(

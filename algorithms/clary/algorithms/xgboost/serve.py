@@ -29,7 +29,7 @@ from clary.toolkit.artifact import MANIFEST, Artifact
 from clary.toolkit.codecs import jsonlines
 from clary.toolkit.errors import DataError, TooLargeError, UserError
 from clary.toolkit.media import MediaType
-from clary.toolkit.predictor import Columns, Surroundings, TabularPredictor
+from clary.toolkit.predictor import Columns, Surroundings, TabularPredictor, switched
 from clary.toolkit.records import Floats, Records
 from clary.toolkit.tabular import Reading
 
@@ -40,7 +40,6 @@ KEYS = ("predicted_label", "labels", "probability", "probabilities", "raw_score"
 _NUMBERED = re.compile(rf"{FILE}(?:-(\d+))?")
 _ELSEWHERE = (".json", ".ubj", ".bst", ".model")
 _ROWS_TO_PREDICT, _ROWS_TO_EXPLAIN = 2000, 100  # at least, for a thread to be worth its start
-_SWITCH = {"true": True, "1": True, "false": False, "0": False}
 _LINES = (media.CSV, media.JSON_LINES)
 _VOTED = ("multi:softmax", "binary:hinge")
 _THRESHOLDS = {"binary:logistic": 0.5, "binary:logitraw": 0.0}
@@ -104,14 +103,7 @@ class _Asked:
                 f"output (SAGEMAKER_INFERENCE_OUTPUT) must be a list with commas of {', '.join(KEYS)}, each at most "
                 f"once; got {options['output']!r}"
             )
-        return cls(keys, _switched(options, "ensemble", "true"), _switched(options, "contributions", "false"))
-
-
-def _switched(options: Mapping[str, str], name: str, default: str) -> bool:
-    value = _SWITCH.get(options.get(name, default).strip().lower())
-    if value is None:
-        raise UserError(f"{name} must be true or false; got {options[name]!r}")
-    return value
+        return cls(keys, switched(options, "ensemble", True), switched(options, "contributions"))
 
 
 class Predictor(TabularPredictor):

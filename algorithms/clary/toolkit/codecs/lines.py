@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import TYPE_CHECKING, TypeVar
 
+from clary.toolkit import device
 from clary.toolkit.codecs.gzip_stream import Readable
 from clary.toolkit.errors import DataError
 
@@ -73,7 +73,7 @@ def in_order(work: Callable[[Block], T], given: Iterable[Block]) -> Iterator[T]:
     """
     source = iter(given)
     head = list(islice(source, 2))
-    workers = min(8, cores())
+    workers = min(8, device.cores())
     if len(head) < 2 or workers < 2:
         yield from map(work, chain(head, source))
         return
@@ -90,9 +90,3 @@ def in_order(work: Callable[[Block], T], given: Iterable[Block]) -> Iterator[T]:
             yield waiting.popleft().result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def cores() -> int:
-    """Processor cores that this process may keep busy."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
