@@ -19,4 +19,4 @@ def check_explains(spec: AlgorithmSpec) -> None:
     """Raise UserError, with those that can, if the algorithm does not explain its answers."""
     if not explains(spec):
         able = ", ".join(each.title for each in registry.specs() if explains(each))
-        raise UserError(f"{spec.title} does not explain its answers; of this suite {able or 'no algorithm'} can")
+        raise UserError(f"{spec.title} does not explain its answers; those that do: {able}")
