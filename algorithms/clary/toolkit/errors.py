@@ -37,14 +37,25 @@ class HyperparameterError(UserError):
 class DataError(UserError):
     """A record cannot be used; the text begins with where it is.
 
-    Rows and columns count from 1, as an editor shows them. ``row`` is None where a format has no rows.
+    Rows and columns count from 1, as an editor shows them. ``row`` is None where a format has no rows; ``kind`` is
+    what the format calls one. ``field`` is the path of a value within a record, such as ``target[3]``.
     """
 
-    def __init__(self, reason: str, *, source: str = "", row: int | None = None, column: int | None = None) -> None:
-        self.reason, self.source, self.row, self.column = reason, source, row, column
+    def __init__(
+        self,
+        reason: str,
+        *,
+        source: str = "",
+        row: int | None = None,
+        column: int | None = None,
+        field: str = "",
+        kind: str = "row",
+    ) -> None:
+        self.reason, self.source, self.row, self.column, self.field = reason, source, row, column, field
         place = [source] if source else []
-        place += [f"row {row}"] if row is not None else []
+        place += [f"{kind} {row}"] if row is not None else []
         place += [f"column {column}"] if column is not None else []
+        place += [f"field {field}"] if field else []
         super().__init__(f"{', '.join(place)}: {reason}" if place else reason)
 
 

@@ -44,11 +44,13 @@ class Parameter:
     """One hyperparameter: how its string is read, what it may be, and how it is described.
 
     ``parse`` raises ValueError where the text is no value of this kind; ``wording`` completes the sentence
-    "<name> must be ..." for any refused value.
+    "<name> must be ..." for any refused value. ``blank`` is what an empty string stands for; without it, an empty
+    string leaves the hyperparameter unset.
     """
 
     type: ClassVar[str] = "text"
     name: str = ""
+    blank: str = ""
     default: Any = None
     auto: bool = False
     required: bool | str = False
@@ -257,16 +259,25 @@ class ChoiceParameter(Parameter):
 
 @dataclass(frozen=True, kw_only=True)
 class TextParameter(Parameter):
-    """Free text, or text that a pattern describes."""
+    """Free text, or text that a pattern describes; ``words`` are the fixed ones among what it allows."""
 
     pattern: str | None = None
     pattern_wording: str = "a text"
+    words: tuple[str, ...] = ()
 
     def _allows(self, value: str) -> bool:
         return self.pattern is None or re.fullmatch(self.pattern, value) is not None
 
     def _wording(self) -> str:
         return self.pattern_wording
+
+    def _values(self) -> list[str] | None:
+        return list(self.words) or None
+
+    def bad_texts(self) -> Iterator[str]:
+        """Texts that must be refused, one of each kind of mistake."""
+        if self.pattern is not None:
+            yield from (text for text in ("no such text", "?", "-1") if not self._allows(text))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -410,12 +421,15 @@ def integer(
     required: bool | str = False,
     tunable: tuple[int, int] | None = None,
     scaling: str = "Linear",
+    words: Sequence[str] = (),
+    blank: str = "",
     name: str | None = None,
     doc: str,
 ) -> Any:
     """Declare a whole number; each end of its range is included (``at_``) or not (``above``, ``below``).
 
-    With ``of``, it is one of these numbers, in rising order, and they are its range.
+    With ``of``, it is one of these numbers, in rising order, and they are its range. ``words`` may stand in its
+    place; ``blank`` is what an empty string stands for, where that is not "unset".
     """
     low, high = (
         (min(of), max(of)) if of else (at_least if above is None else above, at_most if below is None else below)
@@ -431,6 +445,8 @@ def integer(
             auto=auto,
             required=required,
             tunable=_tunable(tunable, scaling),
+            words=tuple(words),
+            blank=blank,
             doc=doc,
         ),
         name,
@@ -523,13 +539,26 @@ def text(
     wording: str = "a text",
     auto: bool = False,
     required: bool | str = False,
+    words: Sequence[str] = (),
+    blank: str = "",
     name: str | None = None,
     doc: str,
 ) -> Any:
-    """Declare a text, free or described by a pattern whose meaning ``wording`` says."""
+    """Declare a text, free or described by a pattern whose meaning ``wording`` says.
+
+    ``words`` are the fixed texts among those; ``blank`` is what an empty string stands for, where that is not
+    "unset".
+    """
     return _declare(
         TextParameter(
-            default=default, pattern=pattern, pattern_wording=wording, auto=auto, required=required, doc=doc
+            default=default,
+            pattern=pattern,
+            pattern_wording=wording,
+            auto=auto,
+            required=required,
+            words=tuple(words),
+            blank=blank,
+            doc=doc,
         ),
         name,
     )
@@ -631,10 +660,10 @@ class HyperparameterSet:
                 if not isinstance(text_, str):
                     problems.append(f"{key} must be a JSON string; got {json.dumps(text_)}")
                     continue
-                if not text_.strip() and declared[key].required is not True:
+                if not text_.strip() and declared[key].required is not True and not declared[key].blank:
                     continue
                 try:
-                    values[key] = declared[key].parse(text_)
+                    values[key] = declared[key].parse(text_.strip() or declared[key].blank)
                     refused.discard(key)
                 except (ValueError, OverflowError, KeyError):
                     problems.append(f"{key} must be {declared[key].wording}; got {_shown(text_)}")

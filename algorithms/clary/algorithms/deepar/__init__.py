@@ -1,0 +1,1 @@
+"""DeepAR: probabilistic forecasts of many related time series by one recurrent network."""
