@@ -85,7 +85,7 @@ class Form:
             if type(value) is not int or not 0 <= value < LARGEST_CAT:
                 reason = f"found {kind(value)}; categories are integers from 0 to {LARGEST_CAT - 1}"
                 raise DataError(reason, field=f"{CAT}[{at}]")
-        _check_count(CAT, len(given), "integers", self.cat)
+        _check_count(CAT, len(given), "integer", self.cat)
         for at, (value, size) in enumerate(zip(given, self.cardinality, strict=False)):
             if value >= size:
                 reason = f"found {value}; this category has the values 0 to {size - 1}, {self.cat.why}"
@@ -101,7 +101,7 @@ class Form:
             if not isinstance(row, (list, np.ndarray)):
                 reason = f"found {kind(row)}; dynamic_feat is a list of lists, one for each feature"
                 raise DataError(reason, field=f"{DYNAMIC}[{at}]")
-        _check_count(DYNAMIC, len(given), "features", self.dynamic)
+        _check_count(DYNAMIC, len(given), "feature", self.dynamic)
         for at, row in enumerate(given):
             if len(row) - length not in self.ahead or len(row) != len(given[0]):
                 raise DataError(self._wrong_length(len(row), length, at), field=f"{DYNAMIC}[{at}]")
@@ -134,9 +134,9 @@ def _present(name: str, given: Any, expected: Expected) -> bool:
 
 def _check_count(name: str, found: int, what: str, expected: Expected) -> None:
     if not found:
-        raise DataError(f"is empty; leave the field out of every series where there are no {what}", field=name)
+        raise DataError(f"is empty; leave the field out of every series where there is no {what}", field=name)
     if found != expected.count:
-        raise DataError(f"holds {found} {what}; it must hold {expected.count}, {expected.why}", field=name)
+        raise DataError(f"holds {found} {what}{'s' * (found > 1)}; it must hold {expected.count}, {expected.why}", field=name)
 
 
 def _seconds(given: Any) -> int:
