@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from clary.algorithms.deepar.frequency import Frequency
-from clary.toolkit.errors import UserError
 from hypothesis import given
 from hypothesis import strategies as st
+
+from clary.algorithms.deepar.frequency import Frequency
+from clary.toolkit.errors import UserError
 
 WEEKS_OF_HOURS = [each + off for each in (24, 48, 72, 96, 120, 144, 168) for off in (-1, 0, 1)]
 LAGS = {

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from clary.algorithms.deepar.data import Fields, Series, check_support, instances, read
 from clary.algorithms.deepar.frequency import Frequency
 from clary.toolkit.errors import DataError, UnsupportedMediaError, UserError
-
 from forecasting import HOURLY, channel, lines, settings, written
 
 GOOD = {**HOURLY, "cat": [0, 2], "dynamic_feat": [[1, 2, 3], [0.5, 0.25, 0]]}
