@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +37,12 @@ def fields_of(folder: Path, **given: Any) -> Fields:
 def points(series: Series) -> list[list[float | None]]:
     """The points of each series, None where one is missing."""
     values = [None if np.isnan(point) else point for point in series.target.tolist()]
-    return [values[begin:end] for begin, end in zip(series.ends[:-1], series.ends[1:], strict=True)]
+    return [values[begin:end] for begin, end in pairwise(series.ends)]
 
 
 def features(series: Series) -> list[list[list[float]]]:
     """The dynamic features of each series, as a file has them."""
-    ends = series.dynamic_ends
-    return [series.dynamic[begin:end].T.tolist() for begin, end in zip(ends[:-1], ends[1:], strict=True)]
+    return [series.dynamic[begin:end].T.tolist() for begin, end in pairwise(series.dynamic_ends)]
 
 
 def same(one: Series, other: Series) -> bool:
@@ -87,7 +87,7 @@ def test_what_was_written_is_read(tmp_path_factory: pytest.TempPathFactory, reco
 def padded(record: dict[str, Any]) -> list[list[float]]:
     """The features of a series with those of the forecast."""
     size = len(record["target"]) + 2
-    return [(row + [0, 0])[:size] for row in record["dynamic_feat"]]
+    return [([*row, 0, 0])[:size] for row in record["dynamic_feat"]]
 
 
 @given(many(), st.data())
@@ -307,6 +307,19 @@ def test_starts_may_be_days(tmp_path: Path) -> None:
     assert of_parquet(tmp_path, table(start=days, target=[[1]]), time_freq="D").start.tolist() == [19753]
 
 
+def test_starts_may_be_text_of_any_kind(tmp_path: Path) -> None:
+    texts = pa.array(["2024-01-31"] * 2)
+    for column in (texts.dictionary_encode(), texts.cast(pa.large_string())):
+        assert len(of_parquet(tmp_path, table(start=column, target=[[1], [2]]))) == 2
+
+
+def test_columns_that_are_ignored_or_empty_may_hold_anything(tmp_path: Path) -> None:
+    content = table(start=TIMES, target=[[1], [2]], cat=["a", "b"], dynamic_feat=[1, 2], id=["x", "y"])
+    assert points(of_parquet(tmp_path, content, cardinality="ignore", num_dynamic_feat="")) == [[1], [2]]
+    content = table(start=TIMES, target=[[1], [2]], cat=pa.nulls(2), dynamic_feat=pa.nulls(2))
+    assert points(of_parquet(tmp_path, content)) == [[1], [2]]
+
+
 def test_rows_are_counted_over_many_groups(tmp_path: Path) -> None:
     targets = [[number] for number in range(1000)]
     stream = io.BytesIO()
@@ -321,6 +334,7 @@ WHERE = "channel train, file a.parquet"
 IN_PARQUET = [
     ({"start": None}, "field start", "there is no column of this name; the file has target, cat, dynamic_feat"),
     ({"target": None}, "field target", "there is no column of this name"),
+    ({"start": pa.nulls(2)}, "row 1, field start", "is missing; every series has start and target"),
     ({"start": [1, 2]}, "field start", "the column holds int64; it must hold text or times without time zone"),
     (
         {"start": TIMES.cast(pa.timestamp("s", "UTC"))},

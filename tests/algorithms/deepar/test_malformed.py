@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from clary.algorithms.deepar.data import Fields, Series, check_support, instances, read
+from clary.algorithms.deepar.data import Fields, Series, check_observations, check_support, instances, read
 from clary.algorithms.deepar.frequency import Frequency
 from clary.toolkit.errors import DataError, UnsupportedMediaError, UserError
 from forecasting import HOURLY, channel, lines, settings, written
@@ -27,7 +27,7 @@ def but(**changed: Any) -> dict[str, Any]:
 # The third line of a file, the field that the message names, and what it says of it.
 IN_FILES = [
     # start
-    (but(start=...), "start", f"is missing; every series needs {DATE}"),
+    (but(start=...), "start", "is missing; every series has start and target, this one target, cat, dynamic_feat"),
     (but(start=None), "start", "is missing"),
     (but(start=1706706000), "start", f"must be {DATE}; got 1706706000"),
     (but(start=True), "start", "got a boolean"),
@@ -39,6 +39,7 @@ IN_FILES = [
     (but(start="2024/01/31 13:00:00"), "start", 'got "2024/01/31 13:00:00"'),
     (but(start="2024-1-31"), "start", 'got "2024-1-31"'),
     (but(start="2024-01"), "start", 'got "2024-01"'),
+    (but(start="31-01-2024"), "start", f'must be {DATE}; got "31-01-2024"'),
     (but(start="2024-01-31 13"), "start", 'got "2024-01-31 13"'),
     (but(start="2024-01-31 13:00:00 "), "start", "must be"),
     (but(start="2024-01-31 1:00 PM"), "start", "must be"),
@@ -51,7 +52,7 @@ IN_FILES = [
     (but(start="0000-01-01"), "start", "is no time of the calendar"),
     (but(start="x" * 1000), "start", f'got "{"x" * 40}..."'),
     # target
-    (but(target=...), "target", "is missing; every series needs a list of numbers"),
+    (but(target=...), "target", "is missing; every series has start and target, this one start, cat, dynamic_feat"),
     (but(target=None), "target", "is missing"),
     (but(target=5), "target", "must be a list of numbers; got 5"),
     (but(target="1,2,3"), "target", 'must be a list of numbers; got "1,2,3"'),
@@ -114,13 +115,15 @@ IN_FILES = [
     # names
     (b'{"start": "2024-01-31", "target": [1], "target": [2]}', "target", "comes twice"),
     (b'{"start": "2024-01-31", "target": [1], "cat": [0, 1], "cat": [0, 1]}', "cat", "comes twice"),
-    ({"Start": "2024-01-31", "Target": [1, 2]}, "start", "is missing"),
-    ({"start": "2024-01-31", "targets": [1, 2]}, "target", "is missing"),
-    ({"instances": [GOOD]}, "start", "is missing"),
+    ({"Start": "2024-01-31", "Target": [1, 2]}, "start", "this one Start, Target"),
+    ({"start": "2024-01-31", "targets": [1, 2]}, "target", "this one start, targets"),
+    ({"instances": [GOOD]}, "start", "this one instances"),
+    ({}, "start", "this one nothing"),
 ]
 # A third line that is no object with fields, and what is said of it.
 NO_OBJECTS = [
-    (b"start,target", "not JSON: "),
+    (b"start,target", "each line holds one whole series"),
+    (b"{", "each line holds one whole series"),
     (b"{'start': '2024-01-31', 'target': [1]}", "not JSON: "),
     (b'{"start": "2024-01-31", "target": [1, 2}', "not JSON: "),
     (b'{"start": "2024-01-31", "target": [1, 2],}', "not JSON: "),
@@ -287,8 +290,14 @@ def test_the_ends_of_the_support_are_taken(tmp_path: Path) -> None:
     check_support(series(tmp_path, [0, 1, None, 2e9]), "negative-binomial")
 
 
+def test_too_few_observations_are_refused() -> None:
+    check_observations(300)
+    with pytest.raises(UserError, match=r"the train channel holds 299 observations.* at least 300 are needed"):
+        check_observations(299)
+
+
 def test_a_channel_without_a_series_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="^channel train holds no series$"):
+    with pytest.raises(UserError, match=r"^channel train holds no series$"):
         read(channel(written(tmp_path, a=b"\n \n", b=b"")), settings())
     with pytest.raises(UserError, match="channel train has no data: there is no file in"):
         read(channel(tmp_path / "none"), settings())
@@ -296,5 +305,5 @@ def test_a_channel_without_a_series_is_refused(tmp_path: Path) -> None:
 
 def test_a_content_type_that_tells_no_format_is_refused(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("2024-01-31,1,2\n")
-    with pytest.raises(UnsupportedMediaError, match="'text/csv' is not a content type .* possible are json"):
+    with pytest.raises(UnsupportedMediaError, match=r"'text/csv' is not a content type .* possible are json"):
         read(channel(tmp_path, "text/csv"), settings())
