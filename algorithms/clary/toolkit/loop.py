@@ -61,7 +61,7 @@ class Loop:
         self._rates = [float(group["lr"]) for group in optimizer.param_groups]
         self._best: dict[str, torch.Tensor] = {}
         self._lost, self._seen = 0.0, 0  # of this epoch: the sum of its records' losses, and their number
-        self._unseen: list[tuple[torch.Tensor | None, int]] = []
+        self._unseen: list[tuple[torch.Tensor, int]] = []
         self._resume()
 
     def __iter__(self) -> Iterator[Epoch]:
@@ -143,9 +143,8 @@ class Loop:
 
     def _look(self) -> None:
         """Add up the losses since the last look, those of all processes; UserError where one is not a number."""
-        losses = [each for each, _ in self._unseen if each is not None]
-        values = iter(torch.stack(losses).tolist() if losses else [])
-        own = [0.0 if each is None else count * next(values) for each, count in self._unseen]
+        losses = torch.stack([loss for loss, _ in self._unseen]).tolist() if self._unseen else []
+        own = [count * loss if count else 0.0 for loss, (_, count) in zip(losses, self._unseen, strict=True)]
         self._unseen = []
         for behind, lost in enumerate(self._replicas.sum(own), -len(own)):
             if not math.isfinite(lost):
@@ -243,11 +242,12 @@ class Epoch:
             if batch is None and loop._replicas.size == 1:
                 break
             self._begin()
-            if batch is not None:
+            if batch is None:
+                self._learn(loop._replicas.idle(loop.module), 0, present=False)
+            else:
                 with loop._precision(reduced=True):
                     yield batch
-            agreed = self._agreed or self._learn(None, 0, present=batch is not None)
-            _, present, stop, saving = agreed
+            _, present, stop, saving = self._outcome()
             loop.step += present
             if saving or len(loop._unseen) >= LOOK:
                 loop._look()
@@ -265,21 +265,23 @@ class Epoch:
         self._agreed = None
         self._loop._seed()
 
-    def _learn(self, loss: torch.Tensor | None, count: int, *, present: bool) -> _Agreed:
-        """Take part in the step of all processes, also without a loss."""
-        loop, replicas = self._loop, self._loop._replicas
+    def _outcome(self) -> _Agreed:
+        assert self._agreed is not None, "each batch is learned from"
+        return self._agreed
+
+    def _learn(self, loss: torch.Tensor, count: int, *, present: bool) -> None:
+        """Take part in the step of all processes."""
+        loop, size = self._loop, self._loop._replicas.size
         assert self._agreed is None, "a batch is learned from once"
-        agreed = self._agreed = loop._agree(count, present)
-        if total := agreed[0]:
-            loop._unseen.append((None if loss is None else loss.detach(), count))
-            if replicas.size > 1:
-                own = replicas.idle(loop.module) if loss is None else loss
-                loss = own * (count * replicas.size / total)
-            assert loss is not None
-            loop._update(loss)
-            loop.steps, loop.records, loop._seen = loop.steps + 1, loop.records + total, loop._seen + total
-            self.records += total
-        return agreed
+        self._agreed = loop._agree(count, present)
+        total = self._agreed[0]
+        if not total:
+            return
+        loop._unseen.append((loss.detach(), count))
+        # Gradients are averaged over processes, so each weighs its own by its part of the records.
+        loop._update(loss if size == 1 else loss * (count * size / total))
+        loop.steps, loop.records, loop._seen = loop.steps + 1, loop.records + total, loop._seen + total
+        self.records += total
 
 
 def _tensors(kept: Checkpoint, kind: str) -> dict[str, torch.Tensor]:
