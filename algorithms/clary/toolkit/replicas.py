@@ -7,9 +7,13 @@ connection tells where they meet, so there is nothing to configure.
 
 from __future__ import annotations
 
+import os
+import socket
+import struct
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -28,6 +32,7 @@ from clary.toolkit.job import Job, Log
 Answer = TypeVar("Answer")
 CPU = torch.device("cpu")
 _IDLE = "idle"
+_ADDRESS_OF_INTERFACE = 0x8915  # the request SIOCGIFADDR of Linux
 _WAIT = timedelta(seconds=SILENCE)
 
 
@@ -71,9 +76,11 @@ class Replicas:
             return work(job, self, *arguments)
         store, place = _meeting(job.cluster, self.size)
         others = [replace(self, rank=self.rank + at, device=_device(job.device, at)) for at in range(1, self.local)]
-        followers = Followers(_follow, [(each, place, work, _share(job), arguments) for each in others])
+        followers = Followers(
+            _follow, [(each, place, job.cluster.own_address, work, _share(job), arguments) for each in others]
+        )
         try:
-            with self._joined(store):
+            with self._joined(store, job.cluster.own_address):
                 if self.device.type == "cuda":
                     followers.watch(_abandon)  # a GPU waits for a lost one for ever
                 try:
@@ -123,21 +130,18 @@ class Replicas:
         return answer
 
     @contextmanager
-    def _joined(self, store: dist.Store) -> Iterator[None]:
-        """Meet the other processes; inside, sums are those of all."""
-        threads = torch.get_num_threads()
-        cuda = self.device.type == "cuda"
+    def _joined(self, store: dist.Store, address: str) -> Iterator[None]:
+        """Meet the other processes, through the network interface that has this address; inside, sums are of all."""
+        threads, cuda = torch.get_num_threads(), self.device.type == "cuda"
         if cuda:
             torch.cuda.set_device(self.device)
         torch.set_num_threads(max(1, cores() // self.local))
+        # Gloo would take the address that this host's name stands for, which others may not reach.
+        if name := _interface(address):
+            os.environ.setdefault("GLOO_SOCKET_IFNAME", name)
         try:
-            dist.init_process_group(
-                "cpu:gloo,cuda:nccl" if cuda else "gloo",
-                store=store,
-                rank=self.rank,
-                world_size=self.size,
-                timeout=_WAIT,
-            )
+            kind = "cpu:gloo,cuda:nccl" if cuda else "gloo"
+            dist.init_process_group(kind, store=store, rank=self.rank, world_size=self.size, timeout=_WAIT)
             yield
         finally:
             _abandon()
@@ -188,12 +192,13 @@ class _Silence(Log):
 def _follow(
     replicas: Replicas,
     place: tuple[str, int],
+    address: str,
     work: Callable[..., object],
     share: dict[str, Any],
     given: tuple[Any, ...],
 ) -> None:
     job: Job[Any] = Job(**share, channels={}, cluster=Cluster(), log=_Silence(), checkpoints=Checkpoints(None, {}))
-    with replicas._joined(dist.TCPStore(*place, replicas.size, timeout=_WAIT)):
+    with replicas._joined(dist.TCPStore(*place, replicas.size, timeout=_WAIT), address):
         replicas._work(work, job, given)
 
 
@@ -221,3 +226,18 @@ def _abandon() -> None:
     """Leave the other processes, whatever they do."""
     if dist.is_initialized():
         dist.destroy_process_group()
+
+
+def _interface(address: str) -> str | None:
+    """The name of the network interface with that address, where this system tells."""
+    if sys.platform != "linux":
+        return None
+    import fcntl
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        for _, name in socket.if_nameindex():
+            with suppress(OSError):
+                found = fcntl.ioctl(asking, _ADDRESS_OF_INTERFACE, struct.pack("256s", name.encode()))
+                if socket.inet_ntoa(found[20:24]) == address:
+                    return name
+    return None
