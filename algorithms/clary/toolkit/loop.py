@@ -275,6 +275,7 @@ class Epoch:
 
     def learn(self, loss: torch.Tensor, count: int) -> None:
         """Take one step; ``loss`` is a scalar, the mean over this batch's records, and ``count`` their number."""
+        assert count > 0, "a batch holds something"
         self._learn(loss, count, present=True)
 
     def _begin(self) -> None:

@@ -82,7 +82,7 @@ class Replicas:
         try:
             with self._joined(store, job.cluster.own_address):
                 if self.device.type == "cuda":
-                    followers.watch(_abandon)  # a GPU waits for a lost one for ever
+                    followers.watch(_abort)  # a GPU would wait for a lost one
                 try:
                     answer = self._work(work, job, arguments)
                 except RuntimeError as error:
@@ -126,7 +126,7 @@ class Replicas:
     def _work(self, work: Callable[..., Answer], job: Job[Any], arguments: tuple[Any, ...]) -> Answer:
         torch.manual_seed(job.seed)
         answer = work(job, self, *arguments)
-        dist.barrier()  # nobody leaves while others still talk
+        self.sum([0])  # nobody leaves while others still talk
         return answer
 
     @contextmanager
@@ -143,8 +143,12 @@ class Replicas:
             kind = "cpu:gloo,cuda:nccl" if cuda else "gloo"
             dist.init_process_group(kind, store=store, rank=self.rank, world_size=self.size, timeout=_WAIT)
             yield
+        except BaseException:
+            _abort()
+            raise
         finally:
-            _abandon()
+            if dist.is_initialized():
+                dist.destroy_process_group()
             torch.set_num_threads(threads)
 
     def _cause(self, error: RuntimeError, followers: Followers, cluster: Cluster) -> Exception:
@@ -152,7 +156,7 @@ class Replicas:
         reason = followers.reason(time.monotonic())
         if reason is not None:
             return reason
-        _abandon()  # so that no other host waits for this one
+        _abort()  # so that no other host waits for this one
         try:
             cluster.sum(np.zeros(1))
         except PlatformError as told:
@@ -222,10 +226,10 @@ def _meeting(cluster: Cluster, size: int) -> tuple[dist.Store, tuple[str, int]]:
     return dist.TCPStore(*place, size, timeout=_WAIT), place
 
 
-def _abandon() -> None:
-    """Leave the other processes, whatever they do."""
+def _abort() -> None:
+    """Give up what is under way between the processes; the others are told that this one is gone."""
     if dist.is_initialized():
-        dist.destroy_process_group()
+        dist.group.WORLD.abort()
 
 
 def _interface(address: str) -> str | None:
