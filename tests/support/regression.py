@@ -153,16 +153,14 @@ def fit_all(job: Job[Any], replicas: Replicas, plans: Sequence[Plan]) -> list[Fi
     return found
 
 
-def host(name: str, port: int, kept: Path | None, plans: Sequence[Plan]) -> None:
-    """The second of two hosts, as a process of its own."""
-    cluster = Cluster(
-        ("first", "second", "third")[: 3 if name == "third" else 2], name, rendezvous=("127.0.0.1", port)
-    )
-    made, _ = job(kept, cluster=cluster)
+def host(names: Sequence[str], name: str, place: tuple[str, int], plan: Plan) -> Fitted:
+    """Train by the plan on one of several hosts; it tells the others why it fails, as a container does."""
+    cluster = Cluster(names, name, rendezvous=place)
     try:
-        Replicas.of(made).run(fit_all, made, plans)
+        made, _ = job(cluster=cluster)
+        return Replicas.of(made).run(fit, made, plan)
     except Exception as error:
-        cluster.fail(f"host {name} has left the job: {error}")
+        cluster.fail(str(error) if "has left the job" in str(error) else f"host {name} has left the job: {error}")
         raise
     finally:
         cluster.close()
