@@ -29,13 +29,17 @@ OPTIONAL_FILES = {
     "data.py",
     "devices.py",
     "evaluate.py",
+    "files.py",
+    "frequency.py",
     "layers.py",
     "library.py",
     "loops.py",
     "loss.py",
     "managed.py",
+    "record.py",
     "search.py",
     "vocabulary.py",
+    "windows.py",
 }
 HEADINGS = (
     "What it does",
