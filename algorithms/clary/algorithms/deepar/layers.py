@@ -73,7 +73,7 @@ class Recurrent(nn.Module):
         steps, _, sequences = projected_TGB.shape
         if not (self.training and self._rate):
             return projected_TGB.new_full((1, self.cells, sequences), self._rate)
-        return torch.rand(steps, self.cells, sequences, device=projected_TGB.device).lt_(self._rate)
+        return torch.rand_like(projected_TGB[:, : self.cells]).lt_(self._rate)
 
 
 def _sequence(*arguments: Tensor) -> tuple[Tensor, Tensor]:
