@@ -97,7 +97,9 @@ class NegativeBinomial(Likelihood):
         mean = (softplus(raw[0]) + _SMALLEST) * scale
         shape = (softplus(raw[1]) + _SMALLEST) / scale.sqrt()
         number, spread = 1 / shape, mean * shape
-        ways = torch.lgamma(target + number) - torch.lgamma(number) - torch.lgamma(target + 1)
+        # Close to Poisson's law the number is so large that single precision leaves nothing of the difference.
+        count, many = target.double(), number.double()
+        ways = (torch.lgamma(count + many) - torch.lgamma(many) - torch.lgamma(count + 1)).to(target.dtype)
         return (number + target) * torch.log1p(spread) - target * torch.log(spread) - ways
 
     def draw(self, raw: Sequence[Array], scale: Array, noise: Noise) -> Array:
