@@ -6,6 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from clary.algorithms.deepar.data import Fields, Series, instances
+from clary.algorithms.deepar.frequency import Frequency
 from clary.algorithms.deepar.spec import SPEC, Hyperparameters
 from clary.toolkit.channels import ChannelInput
 from clary.toolkit.media import MediaType
@@ -19,6 +23,15 @@ def settings(**given: Any) -> Hyperparameters:
     made = SPEC.parse({name: str(value) for name, value in {**usual, **given}.items()})
     assert isinstance(made, Hyperparameters)
     return made
+
+
+def series(
+    *records: object, freq: str = "H", cardinality: tuple[int, ...] | None = None, dynamic: int = 0, ahead: int = 0
+) -> Series:
+    """Series from records or from bare targets; dynamic features go on for ``ahead`` steps behind the targets."""
+    given = [each if isinstance(each, dict) else {"start": HOURLY["start"], "target": each} for each in records]
+    listed = [{**each, "target": np.asarray(each["target"]).tolist()} for each in given]
+    return instances(listed, Fields(cardinality, dynamic), ahead, Frequency.parse(freq))
 
 
 def lines(*records: object) -> bytes:
