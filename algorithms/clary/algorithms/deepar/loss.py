@@ -39,9 +39,10 @@ class Noise:
 
 
 class Likelihood(ABC):
-    """One kind of noise."""
+    """One kind of noise; where it is ``certain`` there is none, and all samples are the same."""
 
     width: ClassVar[int]
+    certain: ClassVar[bool] = False
 
     @abstractmethod
     def loss(self, raw: Sequence[Tensor], target: Tensor, scale: Tensor) -> Tensor:
@@ -132,7 +133,7 @@ class Beta(Likelihood):
 class Deterministic(Likelihood):
     """One number, the forecast; its error counts as under Laplace's distribution with the scale as its spread."""
 
-    width = 1
+    width, certain = 1, True
 
     def loss(self, raw: Sequence[Tensor], target: Tensor, scale: Tensor) -> Tensor:
         """The absolute error over the scale, and the logarithm that makes it a likelihood."""
