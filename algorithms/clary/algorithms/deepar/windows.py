@@ -159,8 +159,8 @@ class Draws:
     @property
     def passes(self) -> int:
         """How often an epoch goes through the series."""
-        wanted = FEWEST_BATCHES * self.batch
-        return max(1, -(-wanted // max(1, len(self.chances_N))))
+        wanted, count = FEWEST_BATCHES * self.batch, len(self.chances_N)
+        return -(-wanted // count) if count else 1
 
     @property
     def probability(self) -> float:
