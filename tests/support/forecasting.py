@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from clary.toolkit.artifact import Artifact
 from clary.toolkit.channels import ChannelInput
 from clary.toolkit.checkpoint import Checkpoints
 from clary.toolkit.cluster import Cluster
+from clary.toolkit.followers import Followers
 from clary.toolkit.job import Job, Log
 from clary.toolkit.media import MediaType
 
@@ -106,6 +108,32 @@ def learned(
         seed=seed,
     )
     return Trained(fit(job), said)
+
+
+def host(
+    names: Sequence[str], name: str, place: tuple[str, int], folder: Path, parts: Sequence[Any], given: dict[str, Any]
+) -> Trained:
+    """What comes of a job on one of several hosts, which has its own part; it tells the others why it fails."""
+    cluster = Cluster(names, name, rendezvous=place)
+    try:
+        return learned(folder, *parts[cluster.rank], cluster=cluster, **given)
+    except Exception as error:
+        cluster.fail(str(error))
+        raise
+    finally:
+        cluster.close()
+
+
+def on_hosts(folder: Path, *parts: Sequence[object], **given: Any) -> Trained:
+    """What the first of several hosts comes to, each of which is given one of these parts to train with."""
+    names = [f"algo-{number}" for number in range(1, len(parts) + 1)]
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        place = server.getsockname()
+    others = Followers(host, [(names, name, place, folder, parts, given) for name in names[1:]])
+    try:
+        return host(names, names[0], place, folder, parts, given)
+    finally:
+        others.end()
 
 
 def _record(given: object) -> dict[str, Any]:

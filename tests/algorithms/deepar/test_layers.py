@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import torch
@@ -46,9 +47,8 @@ def one_by_one(layer: Recurrent, projected_TGB: Tensor, state: State, masks: lis
     return inputs_THB, following
 
 
-def asked(run: object, layer: Recurrent, projected_TGB: Tensor, state: State) -> list[Tensor]:
+def asked(run: Callable[[Tensor, State], Any], layer: Recurrent, projected_TGB: Tensor, state: State) -> list[Tensor]:
     """Values, states, and the gradients of a loss in which each of them has another weight."""
-    assert callable(run)
     projected = projected_TGB.clone().requires_grad_()
     begun = [(h.clone().requires_grad_(), c.clone().requires_grad_()) for h, c in state]
     hidden_THB, following = run(projected, begun)
@@ -82,7 +82,7 @@ def test_the_written_gradients_are_those_of_the_steps(count: int, cells: int, st
     with pytest.MonkeyPatch.context() as patch:
         fixed(patch, masks)
         found = asked(layer, layer, projected, state)
-    wanted = asked(lambda *told: one_by_one(layer, *told, masks), layer, projected, state)
+    wanted = asked(lambda given, begun: one_by_one(layer, given, begun, masks), layer, projected, state)
     assert len(found) == len(wanted) > 4
     for one, other in zip(found, wanted, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
