@@ -133,8 +133,8 @@ class Forecaster:
     def sample(self, series: Series, samples: int) -> Array:
         """Sample paths (N, S, prediction_length) of what follows each series, float32, in units of the data.
 
-        The same series has the same paths whatever stands beside it: chance is drawn by a number made from its
-        points. Dynamic features go on to the end of the forecast.
+        The same series has the same paths whatever stands beside it, but for the rounding of sums: chance is drawn
+        by a number made from its points. Dynamic features go on to the end of the forecast.
         """
         found = np.empty((len(series), samples, self.prediction_length), np.float32)
         windows = Windows(series, self.network.lags, self.network.usual, self.device)

@@ -27,7 +27,7 @@ TOGETHER = 512  # series that are scored at a time, so that their samples fit in
 def train(job: Job[Hyperparameters]) -> Artifact:
     """A forecaster of the train channel's series; the test channel is scored where there is one.
 
-    DataError where a series cannot be read, or where there are too few observations or none that is long enough.
+    DataError where a series cannot be read or none is long enough, UserError where there are too few observations.
     """
     job.log.say(f"Using early stopping with patience {job.hyperparameters.early_stopping_patience}")
     job.log.say(f"random_seed is {job.seed}")
