@@ -97,7 +97,7 @@ def padded(record: dict[str, Any]) -> list[list[float]]:
 def is_usable(value: Any) -> bool:
     if type(value) in (int, float):
         return abs(value) < 3.4028235677973366e38
-    return value is None or value == "NaN"
+    return bool(value is None or value == "NaN")
 
 
 @given(st.lists(ANYTHING, min_size=1, max_size=12), st.sampled_from([0, 200]))
@@ -105,13 +105,13 @@ def test_values_are_taken_or_the_first_bad_one_is_named(values: list[Any], more:
     """However they are looked at: a long list of plain numbers is converted at once."""
     target = [2.5] * more + values
     bad = [at for at, value in enumerate(target) if not is_usable(value)]
-    try:
-        series = instances([{**HOURLY, "target": target}], Fields(None, 0), 2, Frequency("H"))
-    except DataError as error:
-        assert error.field == f"target[{bad[0]}]"
-    else:
-        assert not bad
-        assert points(series) == [[None if value == "NaN" else value for value in target]]
+    asked = [{**HOURLY, "target": target}], Fields(None, 0), 2, Frequency("H")
+    if not bad:
+        assert points(instances(*asked)) == [[None if value == "NaN" else value for value in target]]
+        return
+    with pytest.raises(DataError) as refused:
+        instances(*asked)
+    assert refused.value.field == f"target[{bad[0]}]"
 
 
 MEMBERS = st.lists(
