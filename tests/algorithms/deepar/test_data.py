@@ -96,7 +96,7 @@ def padded(record: dict[str, Any]) -> list[list[float]]:
 
 def is_usable(value: Any) -> bool:
     if type(value) in (int, float):
-        return abs(value) < 3.4028235677973366e38
+        return bool(abs(value) < 3.4028235677973366e38)
     return bool(value is None or value == "NaN")
 
 
