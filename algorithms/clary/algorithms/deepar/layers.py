@@ -70,10 +70,10 @@ class Recurrent(nn.Module):
 
     def _kept(self, projected_TGB: Tensor) -> Tensor:
         """The share of its old state that each unit keeps at each step (T, H, B), or at all steps where T is 1."""
-        steps, _, sequences = projected_TGB.shape
+        sequences = projected_TGB.shape[-1]
         if not (self.training and self._rate):
             return projected_TGB.new_full((1, self.cells, sequences), self._rate)
-        return torch.rand(steps, self.cells, sequences, device=projected_TGB.device).lt_(self._rate)
+        return torch.rand_like(projected_TGB[:, : self.cells]).lt_(self._rate)
 
 
 def _sequence(*arguments: Tensor) -> tuple[Tensor, Tensor]:

@@ -39,9 +39,10 @@ class Noise:
 
 
 class Likelihood(ABC):
-    """One kind of noise."""
+    """One kind of noise; where it is ``certain`` there is none, and all samples are the same."""
 
     width: ClassVar[int]
+    certain: ClassVar[bool] = False
 
     @abstractmethod
     def loss(self, raw: Sequence[Tensor], target: Tensor, scale: Tensor) -> Tensor:
@@ -97,7 +98,9 @@ class NegativeBinomial(Likelihood):
         mean = (softplus(raw[0]) + _SMALLEST) * scale
         shape = (softplus(raw[1]) + _SMALLEST) / scale.sqrt()
         number, spread = 1 / shape, mean * shape
-        ways = torch.lgamma(target + number) - torch.lgamma(number) - torch.lgamma(target + 1)
+        # Close to Poisson's law the number is so large that single precision leaves nothing of the difference.
+        count, many = target.double(), number.double()
+        ways = (torch.lgamma(count + many) - torch.lgamma(many) - torch.lgamma(count + 1)).to(target.dtype)
         return (number + target) * torch.log1p(spread) - target * torch.log(spread) - ways
 
     def draw(self, raw: Sequence[Array], scale: Array, noise: Noise) -> Array:
@@ -130,7 +133,7 @@ class Beta(Likelihood):
 class Deterministic(Likelihood):
     """One number, the forecast; its error counts as under Laplace's distribution with the scale as its spread."""
 
-    width = 1
+    width, certain = 1, True
 
     def loss(self, raw: Sequence[Tensor], target: Tensor, scale: Tensor) -> Tensor:
         """The absolute error over the scale, and the logarithm that makes it a likelihood."""

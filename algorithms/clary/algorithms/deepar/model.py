@@ -9,6 +9,7 @@ T steps, I inputs, G gates, H cells, B windows, N series, S samples, E numbers o
 
 from __future__ import annotations
 
+import math
 import zlib
 from dataclasses import dataclass
 from typing import Any
@@ -89,7 +90,10 @@ class Forecaster:
         try:
             categories, schema = artifact.schema["cardinality"], artifact.schema
             fields = Fields(tuple(categories) if categories else None, int(schema["num_dynamic_feat"]))
-            network = Network(hp, fields, float(schema["mean_absolute_target"]))
+            usual = float(schema["mean_absolute_target"])
+            if not 0 < usual < math.inf:
+                raise ValueError(f"mean_absolute_target is {usual}")
+            network = Network(hp, fields, usual)
             network.load_state_dict({name: torch.tensor(each) for name, each in artifact.tensors.items()})
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise UserError(f"the model's tensors do not fit its hyperparameters; it is damaged ({error})") from error
@@ -134,12 +138,13 @@ class Forecaster:
         """
         found = np.empty((len(series), samples, self.prediction_length), np.float32)
         windows = Windows(series, self.network.lags, self.network.usual, self.device)
-        each = max(1, PATHS_AT_ONCE // samples)
+        drawn = 1 if self.network.likelihood.certain else samples
+        each = max(1, PATHS_AT_ONCE // drawn)
         with torch.inference_mode():
             for start in range(0, len(series), each):
                 index_B = np.arange(start, min(start + each, len(series)))
                 noise = Noise([_chance(series, int(index)) for index in index_B])
-                found[index_B] = self._paths(windows, index_B, series.lengths[index_B], samples, noise)
+                found[index_B] = self._paths(windows, index_B, series.lengths[index_B], drawn, noise)
         return found
 
     def _paths(self, windows: Windows, index_N: Array, length_N: Array, samples: int, noise: Noise) -> Array:

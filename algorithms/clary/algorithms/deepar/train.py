@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -60,10 +61,10 @@ def _fit(
     if draws.passes > 1:
         job.log.say(
             f"Small number of time series. Doing {draws.passes} passes over dataset with prob "
-            f"{draws.probability:.3g} per epoch."
+            f"{draws.probability:.2g} per epoch."
         )
-    loop = Loop(job, replicas, network, optimizer, epochs=hp.epochs, clip=CLIP)
-    loss = float("nan")
+    loop = Loop(job, replicas, network, optimizer, epochs=hp.epochs, clip=CLIP, look=PRINT_EVERY)
+    loss = math.nan
     for epoch in loop:
         for batch in epoch.steps(_batches(job, replicas, windows, draws, epoch.number, sharded)):
             epoch.learn(loop.module(batch), len(batch))
@@ -79,7 +80,7 @@ def _fit(
         loop.restore_best()
         job.log.say(f"Final loss: {loop.best_score} (occurred at epoch {loop.best_epoch})")
         loss = loop.best_score
-    if replicas.leads:
+    if replicas.leads and not math.isnan(loss):  # a job may resume when there is nothing left to train
         job.log.metric("train:final_loss", loss)
     return Forecaster(network.eval(), hp, replicas.device)
 

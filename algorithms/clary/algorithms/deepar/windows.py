@@ -1,13 +1,14 @@
 """Windows of series as tensors: all series lie in flat arrays once, and a batch is cut out of them by places.
 
-T steps, L lags, I inputs, B windows, P points of all series. The first step of a window may lie before its series
-begins; what is unknown there is 0 and not observed.
+T steps, L lags, I inputs, B windows, P points of all N series, W windows of an epoch. The first step of a window may
+lie before its series begins; targets and lags there are 0 and not observed, dynamic features those of the first step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from clary.algorithms.deepar.data import Series
 
 Array = npt.NDArray[Any]
 FEWEST_BATCHES = 10  # in an epoch
+_TINY = float(np.finfo(np.float32).tiny)
 
 
 @dataclass(frozen=True)
@@ -51,9 +53,8 @@ class Windows:
         self._observed_P = torch.from_numpy(observed_P.astype(np.float32)).to(device)
         self._target_P = torch.from_numpy(np.where(observed_P, series.target, 0)).to(device)
         self._filled_P = torch.from_numpy(_carried_on(series, observed_P)).to(device)
-        size_P = np.where(observed_P, np.abs(series.target), 0)
-        self._sizes = np.concatenate([[0], np.cumsum(size_P, dtype=np.float64)])
-        self._counts = np.concatenate([[0], np.cumsum(observed_P)])
+        self._sizes = _totals(series, np.where(observed_P, np.abs(series.target), 0))
+        self._counts = _totals(series, observed_P)
 
     def cut(self, index_B: Array, first_B: Array, context: int, steps: int) -> Batch:
         """Windows of that many steps from ``first_B`` on, which counts from the beginning of series ``index_B``.
@@ -66,7 +67,7 @@ class Windows:
         points_TB, known_TB = self._placed(place_TB, begin_B, length_B)
         return Batch(
             inputs_TIB=torch.cat(self._inputs(index_B, first_B, place_TB, scale_B), dim=1),
-            target_TB=self._target_P[points_TB],
+            target_TB=self._target_P[points_TB] * known_TB,
             observed_TB=self._observed_P[points_TB] * known_TB,
             cat_BC=torch.from_numpy(self._series.cat[index_B]).to(self._device),
             scale_B=scale_B,
@@ -77,18 +78,16 @@ class Windows:
 
         Where that is 0 it is the mean of all steps before; a series of nothing but zeros has a scale of at most 1.
         """
-        begin_B, length_B = self._series.ends[index_B], self._series.lengths[index_B]
+        begin_B, length_B = self._series.ends[index_B] + index_B, self._series.lengths[index_B]
         stop_B = begin_B + np.clip(first_B + context, 0, length_B)
         mean_B = np.zeros(len(index_B))
         for start_B in (begin_B + np.clip(first_B, 0, length_B), begin_B):
             count_B = self._counts[stop_B] - self._counts[start_B]
             size_B = self._sizes[stop_B] - self._sizes[start_B]
-            mean_B = np.where(mean_B > 0, mean_B, size_B / np.maximum(count_B, 1))
+            mean_B = np.where(mean_B > _TINY, mean_B, size_B / np.maximum(count_B, 1))
         nothing_B = self._counts[stop_B] == self._counts[begin_B]
         otherwise_B = np.where(nothing_B, self._usual, min(1.0, self._usual))
-        # Sums of a running total leave some dust behind where all values are 0.
-        tiny = np.finfo(np.float32).tiny + 1e-12 * (self._sizes[-1] / max(1, self._counts[-1]))
-        return np.where(mean_B > tiny, mean_B, otherwise_B).astype(np.float32)
+        return np.where(mean_B > _TINY, mean_B, otherwise_B).astype(np.float32)
 
     def _inputs(self, index_B: Array, first_B: Array, place_TB: Array, scale_B: Tensor) -> list[Tensor]:
         """Lags, features of the calendar, age and dynamic features, each (T, *, B)."""
@@ -127,6 +126,17 @@ class Windows:
         return torch.from_numpy(np.ascontiguousarray(array, np.float32)).to(self._device)
 
 
+def _totals(series: Series, values_P: Array) -> Array:
+    """The sums of each series' values up to each of its points, behind a 0 for each series: (P + N).
+
+    They begin anew in each series, so that a large one leaves no trace in the digits of a small one beside it.
+    """
+    totals = np.zeros(len(values_P) + len(series))
+    for index, (begin, end) in enumerate(pairwise(series.ends.tolist())):
+        np.cumsum(values_P[begin:end], dtype=np.float64, out=totals[begin + index + 1 : end + index + 1])
+    return totals
+
+
 def _carried_on(series: Series, observed_P: Array) -> Array:
     """The targets, each missing one as the last before it; 0 where there is none in its series."""
     last_P = np.maximum.accumulate(np.where(observed_P, np.arange(len(observed_P)), -1))
@@ -150,15 +160,20 @@ class Draws:
     def passes(self) -> int:
         """How often an epoch goes through the series."""
         wanted = FEWEST_BATCHES * self.batch
-        return -(-wanted // len(self.chances_N)) if len(self.chances_N) < wanted else 1
+        return max(1, -(-wanted // max(1, len(self.chances_N))))
 
     @property
     def probability(self) -> float:
         """How many windows a series of mean length has in a pass, on average."""
-        return min(1.0, FEWEST_BATCHES * self.batch / (self.passes * len(self.chances_N)))
+        return FEWEST_BATCHES * self.batch / (self.passes * len(self.chances_N)) if self.passes > 1 else 1.0
 
     def epoch(self, rng: np.random.Generator) -> Iterator[tuple[Array, Array]]:
-        """Of each batch, the series and the first step of the forecast (B), which is from 0 to its chances - 1."""
+        """Of each batch, the series and the first step of the forecast (B), which is from 0 to its chances - 1.
+
+        There is at least one window, unless there is no series.
+        """
+        if not len(self.chances_N):
+            return
         mean_N = self.passes * self.probability * self.chances_N / self.chances_N.mean()
         index_W = np.repeat(np.arange(len(mean_N)), rng.poisson(mean_N))
         if not len(index_W):
