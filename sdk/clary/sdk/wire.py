@@ -127,7 +127,9 @@ def _check_configured(data: Any, content_type: str | None, spec: AlgorithmSpec) 
     if CONFIGURATION not in {option.name for option in spec.payloads.options}:
         raise TypeError(f"requests of {spec.title} have no configuration")
     if MediaType.parse(content_type or media.JSON).name != media.JSON or not is_objects(data):
-        raise UserError("a configuration goes along with a list of dicts that is sent as JSON; write it into the request")
+        raise UserError(
+            "a configuration goes along with a list of dicts that is sent as JSON; write it into the request"
+        )
 
 
 def _instances(

@@ -48,7 +48,7 @@ class Configuration:
             _levels(given["quantiles"]) if "quantiles" in given else None,
         )
         if found.quantiles == () and QUANTILES in (found.output_types or (QUANTILES,)):
-            raise _wrong("quantiles", "must hold at least one level, such as \"0.5\"")
+            raise _wrong("quantiles", 'must hold at least one level, such as "0.5"')
         return found
 
     def over(self, usual: Configuration) -> Configuration:

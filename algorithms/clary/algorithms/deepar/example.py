@@ -23,7 +23,11 @@ _SETTINGS = {
     "num_cells": "20",
     "mini_batch_size": "32",
 }
-_EVERYTHING = {"num_samples": 20, "output_types": ["mean", "quantiles", "samples"], "quantiles": ["0.1", "0.5", "0.9"]}
+_EVERYTHING = {
+    "num_samples": 20,
+    "output_types": ["mean", "quantiles", "samples"],
+    "quantiles": ["0.1", "0.5", "0.9"],
+}
 
 
 @cache
