@@ -65,6 +65,7 @@ def _part(name: str, part: str) -> Any:
         if package == "clary":
             raise
         declared = spec(name)
+        extras = ",".join(declared.extras)
         raise PlatformError(
-            f"{declared.title} needs the package {package}; pip install 'clary[{','.join(declared.extras)}]' brings it"
+            f"{declared.title} needs the package {package}; pip install 'clary[{extras}]' brings it"
         ) from None

@@ -16,7 +16,7 @@ __all__ = ["KNN", "PCA", "DeepAR", "FactorizationMachines", "KMeans", "LinearLea
 class DeepAR(TypedEstimator):
     """Forecasts many related time series with one recurrent network, as samples, quantiles and means.
 
-    Lists of dicts in memory, files and addresses train it by ``fit``; the other keywords are those of ``Estimator``.
+    Lists of dicts, files and addresses train it by ``fit``; the other keywords are those of ``Estimator``.
 
     context_length: Time points that the network sees before the forecast begins; lags reach further back, so
         about prediction_length is enough. An integer at least 1.

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 '''
+_TRAINED = "{}, files and addresses train it by ``fit``; the other keywords are those of ``Estimator``."
 _WIDE = 118
 
 
@@ -57,8 +58,7 @@ def _class(spec: AlgorithmSpec) -> str:
         f"class {spec.class_name}(TypedEstimator):",
         f'    """{spec.summary}',
         "",
-        f"    {_material(spec)} in memory, files and addresses train it by ``fit``; the other keywords are those of "
-        "``Estimator``.",
+        f"    {_TRAINED.format(_material(spec))}",
         "",
         *_docs(declared, spec),
         '    """',
@@ -85,7 +85,7 @@ def _class(spec: AlgorithmSpec) -> str:
 
 def _material(spec: AlgorithmSpec) -> str:
     """What the algorithm learns from."""
-    return "Rows" if media.RECORDIO_PROTOBUF in spec.channels[0].content_types else "Lists of dicts"
+    return "Rows in memory" if media.RECORDIO_PROTOBUF in spec.channels[0].content_types else "Lists of dicts"
 
 
 def _arguments(spec: AlgorithmSpec) -> Iterator[tuple[str, Parameter, str]]:

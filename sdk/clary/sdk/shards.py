@@ -1,4 +1,4 @@
-"""Data in memory as files: rows as RecordIO-protobuf in the layout of the classic ``record_set``, objects as lines."""
+"""Data in memory as files: rows in the layout of the classic ``record_set``, RecordIO-protobuf; objects as lines."""
 
 from __future__ import annotations
 

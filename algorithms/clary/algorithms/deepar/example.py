@@ -82,7 +82,7 @@ def _request(kinds: Mapping[str, Any], configuration: Any, content_type: str, nu
 
 def _data(configuration: Any = None, *, test: bool = True, **kinds: Any) -> dict[str, Any]:
     """The channels and requests of a job on series of these kinds."""
-    changes = {"train": _known, "test": partial(_cut, stop=_STEPS)}
+    changes: dict[str, Callable[[Record], Record]] = {"train": _known, "test": partial(_cut, stop=_STEPS)}
     return {
         "files": {name: partial(_files, changes[name], kinds) for name in (["train", "test"] if test else ["train"])},
         "request": partial(_request, kinds, configuration),
