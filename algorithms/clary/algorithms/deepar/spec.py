@@ -65,8 +65,8 @@ class Hyperparameters(HyperparameterSet):
         pattern=_FREQUENCY,
         wording="a number, which may be left out, and one of M, W, D, H, min, Q, Y and S, such as '5min' or 'D'",
         required=True,
-        doc="Time between two points of a series, which also chooses time features and lags: M, W, D, H or min behind "
-        "a number that may be left out; as an extension also Q (quarters), Y (years) and S (seconds).",
+        doc="Time between two points of a series, which also chooses time features and lags: M, W, D, H or min "
+        "behind a number that may be left out; as an extension also Q (quarters), Y (years) and S (seconds).",
     )
     cardinality: str = text(
         AUTO,
@@ -161,8 +161,8 @@ SPEC = AlgorithmSpec(
             content_types=_SERIES_TYPES,
             default_type=media.JSON_LINES,
             input_modes=("File", "FastFile"),
-            doc="Time series, one JSON object per line or one Parquet row each: start, target, and cat and dynamic_feat "
-            "where there are some. The extension .json, .jsonl, .json.gz or .parquet tells a file's format; without "
+            doc="Time series, one JSON object per line or one Parquet row each: start, target, and cat and "
+            "dynamic_feat where there are some. The extension .json, .jsonl, .json.gz or .parquet tells a file's format; without "
             "one the content type does.",
         ),
         Channel(
@@ -233,8 +233,8 @@ SPEC = AlgorithmSpec(
             Option(
                 name=FORWARDED,
                 variable="DEEPAR_FORWARDED_FIELDS",
-                doc="JSON list of names of fields that are copied from an input line into its output line; null where "
-                "the line lacks one.",
+                doc="JSON list of names of fields that are copied from an input line into its output line; null "
+                "where the line lacks one.",
             ),
         ),
     ),
