@@ -1,0 +1,208 @@
+"""One series as a file or a request spells it, and what every one of them must look like.
+
+Reasons are given with the field they belong to, such as ``target[3]``; positions within a list count from 0.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from clary.toolkit.codecs import floats
+from clary.toolkit.errors import DataError
+
+START, TARGET, CAT, DYNAMIC = NAMES = ("start", "target", "cat", "dynamic_feat")
+# An embedding has a row for each value, so a larger one is rather the name of something than its number.
+LARGEST_CAT = 10_000_000
+
+Floats = npt.NDArray[np.float32]
+
+_NUMBERS = frozenset((int, float))
+_NUMBERS_OR_NULL = _NUMBERS | {type(None)}
+_KINDS = {list: "a list", dict: "an object", type(None): "null", bool: "a boolean", np.ndarray: "a list"}
+_DATE = re.compile(r"(\d{4}-\d\d-\d\d)(?:[ T](\d\d:\d\d(?::\d\d)?)(?:\.\d+)?)?", re.ASCII)
+_ZONE = re.compile(r".*\d ?(Z|z|UTC|GMT|[+-]\d\d:?(\d\d)?)", re.ASCII | re.DOTALL)
+_EPOCH, _SECOND = datetime(1970, 1, 1), timedelta(seconds=1)
+_FIRST, _LAST = np.datetime64("0001-01-01", "s"), np.datetime64("9999-12-31T23:59:59", "s")
+_START = 'a date and time such as "2024-01-31 13:00:00"'
+
+
+@dataclass(frozen=True)
+class Expected:
+    """How many of an optional field's values each record has, and why.
+
+    0 where the field must be left out, None where nobody looks at it.
+    """
+
+    count: int | None
+    why: str = ""
+
+
+class Record(NamedTuple):
+    """A series that was found good: seconds since 1970, T points, C categories, F features of at least T steps."""
+
+    start: int
+    target_T: Floats
+    cat: Sequence[int]
+    dynamic_FT: Floats | None
+
+
+@dataclass(frozen=True)
+class Form:
+    """What every record must look like. ``ahead``: by how much the rows of dynamic_feat may be longer than target."""
+
+    cat: Expected
+    dynamic: Expected
+    ahead: tuple[int, ...]
+    cardinality: Sequence[int] = ()
+
+    def read(self, record: object) -> Record:
+        """The record's series; DataError names the field and the reason."""
+        if not isinstance(record, Mapping):
+            reason = f'a series must be an object such as {{"start": ..., "target": [...]}}; got {kind(record)}'
+            raise DataError(reason)
+        start = _seconds(record.get(START))
+        target = _target(record.get(TARGET))
+        cat = self._categories(record.get(CAT))
+        return Record(start, target, cat, self._features(record.get(DYNAMIC), len(target)))
+
+    def _categories(self, given: Any) -> Sequence[int]:
+        if not _present(CAT, given, self.cat):
+            return ()
+        if type(given) is int:
+            given = [given]
+        if not isinstance(given, list):
+            raise DataError(f"must be a list of integers; got {kind(given)}", field=CAT)
+        for at, value in enumerate(given):
+            if type(value) is not int or not 0 <= value < LARGEST_CAT:
+                reason = f"found {kind(value)}; categories are integers from 0 to {LARGEST_CAT - 1}"
+                raise DataError(reason, field=f"{CAT}[{at}]")
+        _check_count(CAT, len(given), "integers", self.cat)
+        for at, (value, size) in enumerate(zip(given, self.cardinality, strict=False)):
+            if value >= size:
+                reason = f"found {value}; this category has the values 0 to {size - 1}, {self.cat.why}"
+                raise DataError(reason, field=f"{CAT}[{at}]")
+        return given
+
+    def _features(self, given: Any, length: int) -> Floats | None:
+        if not _present(DYNAMIC, given, self.dynamic):
+            return None
+        if not isinstance(given, list):
+            raise DataError(f"must be a list of lists, one for each feature; got {kind(given)}", field=DYNAMIC)
+        for at, row in enumerate(given):
+            if not isinstance(row, (list, np.ndarray)):
+                reason = f"found {kind(row)}; dynamic_feat is a list of lists, one for each feature"
+                raise DataError(reason, field=f"{DYNAMIC}[{at}]")
+        _check_count(DYNAMIC, len(given), "features", self.dynamic)
+        for at, row in enumerate(given):
+            if len(row) - length not in self.ahead or len(row) != len(given[0]):
+                raise DataError(self._wrong_length(len(row), length, at), field=f"{DYNAMIC}[{at}]")
+        return np.stack([_numbers(row, f"{DYNAMIC}[{at}]", missing=False) for at, row in enumerate(given)])
+
+    def _wrong_length(self, found: int, length: int, at: int) -> str:
+        if found - length in self.ahead:
+            return f"holds {found} values, other than {DYNAMIC}[0]; all features have the same length"
+        lengths = " or ".join(str(length + more) for more in self.ahead)
+        return f"holds {found} values; it must hold {lengths}: target has {length}, the forecast {self.ahead[-1]}"
+
+
+def kind(value: object) -> str:
+    """What the value is, for a message: a number or a short text as it is written, anything longer by its kind."""
+    if isinstance(value, str):
+        return json.dumps(value if len(value) <= 40 else f"{value[:40]}...", ensure_ascii=False)
+    return _KINDS.get(type(value), "") or repr(value)[:40]
+
+
+def _present(name: str, given: Any, expected: Expected) -> bool:
+    """Whether there is something to look at; null is the same as nothing. DataError where that must not be."""
+    if expected.count is None or (given is None and not expected.count):
+        return False
+    if not expected.count:
+        raise DataError(f"must be left out, {expected.why}", field=name)
+    if given is None:
+        raise DataError(f"is missing; every series must have it, {expected.why}", field=name)
+    return True
+
+
+def _check_count(name: str, found: int, what: str, expected: Expected) -> None:
+    if not found:
+        raise DataError(f"is empty; leave the field out of every series where there are no {what}", field=name)
+    if found != expected.count:
+        raise DataError(f"holds {found} {what}; it must hold {expected.count}, {expected.why}", field=name)
+
+
+def _seconds(given: Any) -> int:
+    """Seconds from 1970 to a time that is text or, in Parquet, a date; parts of a second are cut off."""
+    if isinstance(given, str):
+        return _parsed(given)
+    if isinstance(given, np.datetime64) and _FIRST <= given <= _LAST:
+        return int(given.astype(np.int64))
+    if given is None or (isinstance(given, np.datetime64) and np.isnat(given)):
+        raise DataError(f"is missing; every series needs {_START}", field=START)
+    raise DataError(f"must be {_START}; got {kind(given)}", field=START)
+
+
+def _parsed(text: str) -> int:
+    found = _DATE.fullmatch(text)
+    if found is None:
+        if _ZONE.fullmatch(text):
+            raise DataError(f"must be without time zone, {_START}; got {kind(text)}", field=START)
+        raise DataError(f"must be {_START}; got {kind(text)}", field=START)
+    try:
+        time = datetime.fromisoformat(found[1] if found[2] is None else f"{found[1]} {found[2]}")
+    except ValueError as error:
+        raise DataError(f"is no time of the calendar ({error}); got {kind(text)}", field=START) from None
+    return (time - _EPOCH) // _SECOND
+
+
+def _target(given: Any) -> Floats:
+    if given is None:
+        raise DataError("is missing; every series needs a list of numbers", field=TARGET)
+    if not isinstance(given, (list, np.ndarray)):
+        raise DataError(f"must be a list of numbers; got {kind(given)}", field=TARGET)
+    if not len(given):
+        raise DataError("is empty; a series needs at least one point", field=TARGET)
+    return _numbers(given, TARGET, missing=True)
+
+
+def _numbers(given: Any, name: str, *, missing: bool) -> Floats:
+    """A list of JSON values, or an array of floats, as float32; DataError names the first that is no number.
+
+    Where some may be ``missing``, null and "NaN" become NaN.
+    """
+    wide = given if isinstance(given, np.ndarray) else _array(given, name, missing)
+    narrow = floats.narrow(wide)
+    bad = np.isinf(narrow) if missing else ~np.isfinite(narrow)
+    if bad.any():
+        at = int(bad.argmax())
+        raise _unusable(wide[at].item(), f"{name}[{at}]", missing)
+    return narrow
+
+
+def _array(given: list[Any], name: str, missing: bool) -> npt.NDArray[Any]:
+    if not (_NUMBERS_OR_NULL if missing else _NUMBERS).issuperset(map(type, given)):
+        words = [type(value) is str and value.lower() == "nan" for value in given]
+        for at, value in enumerate(given):
+            if type(value) not in _NUMBERS and not (missing and (value is None or words[at])):
+                raise _unusable(value, f"{name}[{at}]", missing)
+        given = [None if word else value for word, value in zip(words, given, strict=True)]
+    try:
+        return np.array(given, np.float64)
+    except OverflowError:
+        at = next(at for at, value in enumerate(given) if value is not None and abs(value) > floats.LARGEST)
+        raise _unusable(given[at], f"{name}[{at}]", missing) from None
+
+
+def _unusable(value: Any, field: str, missing: bool) -> DataError:
+    if type(value) in _NUMBERS and floats.LARGEST < abs(value) < math.inf:
+        return DataError(f"found {kind(value)}, which {floats.TOO_LARGE}", field=field)
+    allowed = 'number, null or "NaN"' if missing else "number; features have no missing values"
+    return DataError(f"found {kind(value)}; every value must be a {allowed}", field=field)
