@@ -53,14 +53,12 @@ def test_what_json_cannot_hold_is_named_by_its_place() -> None:
 
 @pytest.mark.parametrize("data", [7, [[1, 2]], np.ones((2, 2)), [SERIES[0], 7], ({"a": 1}, "label")], ids=repr)
 def test_what_is_no_list_of_dicts_is_refused(data: Any) -> None:
-    with pytest.raises(
-        UserError, match="channel train takes a file, a folder, an address, or a list of dicts; got a"
-    ):
+    with pytest.raises(UserError, match="channel train takes files, a list of dicts, or a pandas data frame with a"):
         understand("train", data, SPEC)
 
 
 def test_a_label_has_no_meaning_for_objects() -> None:
-    with pytest.raises(UserError, match="label='y' names a column of a data frame"):
+    with pytest.raises(UserError, match="DeepAR learns without labels; leave out label='y'"):
         understand("train", SERIES, SPEC, label="y")
 
 
@@ -99,6 +97,41 @@ def test_a_name_that_tells_nothing_needs_a_type(tmp_path: Path) -> None:
     assert understand("train", tmp_path, SPEC, content_type="json").content_type == "json"
     assert understand("train", "s3://b/prefix/", SPEC).content_type is None
     assert understand("train", "s3://b/a.json.gz", SPEC).content_type == "json.gz"
+
+
+# Data frames
+
+DAYS = pandas.date_range("2024-01-30", periods=4)
+FRAME = pandas.DataFrame({"a": [1, 2, 3, 4], "b": [np.nan, 5, np.nan, 7], "c": [8, 9, None, None]}, index=DAYS)
+
+
+@pytest.mark.parametrize("frame", [FRAME, FRAME.to_period("D"), FRAME.astype("Float64")], ids=["times", "days", "NA"])
+def test_each_column_of_a_data_frame_is_a_series(frame: Any) -> None:
+    expected = [
+        {"start": "2024-01-30 00:00:00", "target": [1.0, 2.0, 3.0, 4.0]},
+        {"start": "2024-01-31 00:00:00", "target": [5.0, None, 7.0]},
+        {"start": "2024-01-30 00:00:00", "target": [8.0, 9.0]},
+    ]
+    assert [json.loads(line) for line in understand("train", frame, SPEC).lines or ()] == expected
+    assert bodies(frame, num_samples=5) == [{"instances": expected, "configuration": {"num_samples": 5}}]
+
+
+@pytest.mark.parametrize(
+    ("frame", "reason"),
+    [
+        (FRAME.reset_index(drop=True), "the index of the data frame must hold times without a zone; it holds int64"),
+        (FRAME.tz_localize("UTC"), "must hold times without a zone"),
+        (FRAME.iloc[[0, 1, 3]], r"the times of the data frame have no regular step; asfreq\(\)"),
+        (FRAME.iloc[::-1], "no regular step"),
+        (FRAME.iloc[[0, 0, 1, 2]], "no regular step"),
+        (FRAME.assign(d=np.nan), "column 'd' holds no value"),
+        (FRAME.assign(d="x"), "column 'd' must hold numbers"),
+    ],
+    ids=["no times", "zone", "gap", "backwards", "twice", "empty", "text"],
+)
+def test_a_data_frame_that_holds_no_series_is_refused(frame: Any, reason: str) -> None:
+    with pytest.raises(UserError, match=f"channel train: .*{reason}"):
+        understand("train", frame, SPEC)
 
 
 # Requests and answers

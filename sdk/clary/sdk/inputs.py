@@ -129,7 +129,8 @@ def _understand(
     if media.RECORDIO_PROTOBUF not in declared.content_types and media.JSON_LINES in declared.content_types:
         from clary.sdk.objects import as_lines
 
-        _refuse_label(channel, label)
+        if label is not None:
+            raise UserError(f"channel {channel}: {spec.title} learns without labels; leave out label={label!r}")
         return Input(
             channel=channel,
             lines=as_lines(data, name=f"channel {channel}"),

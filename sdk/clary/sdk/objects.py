@@ -1,12 +1,14 @@
-"""Records that are objects rather than rows, such as time series in memory, as lines of JSON."""
+"""Records that are objects rather than rows: time series in memory, as lines of JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import orjson
 
+from clary.sdk import frames
 from clary.toolkit.errors import DataError, UserError
 
 _OPTIONS = orjson.OPT_SERIALIZE_NUMPY
@@ -17,16 +19,47 @@ def is_objects(data: Any) -> bool:
     return isinstance(data, (list, tuple)) and bool(data) and all(isinstance(each, Mapping) for each in data)
 
 
-def as_lines(data: Any, *, name: str) -> tuple[bytes, ...]:
-    """Each object of the list as a line of JSON; UserError says what is no list of objects."""
+def as_objects(data: Any, *, name: str) -> Sequence[Mapping[str, Any]]:
+    """The list of objects, or the columns of a pandas data frame with an index of times as one series each.
+
+    What is before the first value of a column and behind its last is left out. UserError says what is neither.
+    """
+    if frames.library(data) == "pandas":
+        return _series(data, name)
     if not is_objects(data):
-        raise UserError(f"{name} takes a file, a folder, an address, or a list of dicts; got a {type(data).__name__}")
-    return tuple(_line(each, number, name) for number, each in enumerate(data, 1))
+        found = type(data).__name__
+        raise UserError(
+            f"{name} takes files, a list of dicts, or a pandas data frame with a column a series; got {found}"
+        )
+    return list(data)
+
+
+def as_lines(data: Any, *, name: str) -> tuple[bytes, ...]:
+    """Each object as a line of JSON; UserError says what is no list of objects."""
+    return tuple(_line(each, number, name) for number, each in enumerate(as_objects(data, name=name), 1))
 
 
 def dumps(content: Any) -> bytes:
     """The content as JSON: arrays and columns as lists, moments as their text, NaN and NA as null."""
     return orjson.dumps(content, default=_plain, option=_OPTIONS)
+
+
+def _series(frame: Any, name: str) -> list[Mapping[str, Any]]:
+    import pandas
+
+    index = frame.index.to_timestamp() if isinstance(frame.index, pandas.PeriodIndex) else frame.index
+    if not isinstance(index, pandas.DatetimeIndex) or index.tz is not None:
+        raise UserError(f"{name}: the index of the data frame must hold times without a zone; it holds {index.dtype}")
+    if len(index) > 2 and (not index.is_monotonic_increasing or pandas.infer_freq(index) is None):
+        raise UserError(f"{name}: the times of the data frame have no regular step; asfreq() or resample() gives one")
+    found: list[Mapping[str, Any]] = []
+    for column, values in zip(frames.names(frame), frames.cells(frame, name).T, strict=True):
+        present = np.flatnonzero(~np.isnan(values))
+        if not len(present):
+            raise UserError(f"{name}: column {column!r} holds no value")
+        start, stop = present[0], present[-1] + 1
+        found.append({"start": str(index[start]), "target": values[start:stop]})
+    return found
 
 
 def _line(record: Any, number: int, name: str) -> bytes:

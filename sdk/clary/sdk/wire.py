@@ -12,7 +12,7 @@ import orjson
 
 from clary.sdk.answers import Predictions
 from clary.sdk.arrays import as_records
-from clary.sdk.objects import dumps, is_objects
+from clary.sdk.objects import as_objects, dumps, is_objects
 from clary.toolkit import media, tabular
 from clary.toolkit.codecs import record_protobuf
 from clary.toolkit.errors import UserError
@@ -53,6 +53,8 @@ def bodies(
     are sent as they are, a dict is a JSON request, and a list of dicts or texts is its instances. A configuration
     goes along with each JSON request.
     """
+    if media.RECORDIO_PROTOBUF not in spec.payloads.requests and not isinstance(data, (str, bytes, dict)):
+        data = as_objects(data, name="the data")
     if configuration:
         _check_configured(data, content_type, spec)
     if isinstance(data, (str, bytes)):
