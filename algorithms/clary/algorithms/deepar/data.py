@@ -6,7 +6,7 @@ N series, P points of all of them, C categorical features, F dynamic features, Q
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any, Literal, NamedTuple
 
@@ -86,6 +86,15 @@ class Series:
         dynamic, dynamic_ends = _picked(self.dynamic, self.dynamic_ends, indices)
         start, cat, files, rows = (each[indices] for each in (self.start, self.cat, self.files, self.rows))
         return Series(self.frequency, start, target, ends, cat, dynamic, dynamic_ends, self.origins, files, rows)
+
+    def withheld(self, points: int) -> tuple[Series, Array]:
+        """These series without their last points, and those points (N, points); each is longer than that.
+
+        Dynamic features stay, so that they reach to the end of the forecast.
+        """
+        kept = np.arange(len(self.target)) < np.repeat(self.ends[1:] - points, self.lengths)
+        target_NT = self.target[self.ends[1:, None] - np.arange(points, 0, -1)]
+        return replace(self, target=self.target[kept], ends=_ends(self.lengths - points)), target_NT
 
     @classmethod
     def join(cls, parts: Sequence[Series]) -> Series:

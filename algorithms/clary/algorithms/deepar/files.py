@@ -67,9 +67,14 @@ def _parsed(line: bytes, source: str, number: int) -> object:
         reason = f"not JSON: {error.msg} (character {error.pos + 1}){hint}"
         raise DataError(reason, source=source, row=number, kind=LINE) from None
     # The parser keeps the last of two equal names, so that a mistake would go unseen.
-    if any(line.count(name) > 1 for name in _QUOTED):
+    if line.count(b'"') != _quotes(record) and any(line.count(name) > 1 for name in _QUOTED):
         _check_names(line, source, number)
     return record
+
+
+def _quotes(record: object) -> int:
+    """How many quotes a line of this content has at least, and at most where no name comes twice."""
+    return 2 * sum(1 + isinstance(value, str) for value in record.values()) if isinstance(record, dict) else 0
 
 
 def _check_names(line: bytes, source: str, number: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,7 +27,6 @@ LARGEST_CAT = 10_000_000
 Floats = npt.NDArray[np.float32]
 
 _NUMBERS = frozenset((int, float))
-_NUMBERS_OR_NULL = _NUMBERS | {type(None)}
 _KINDS = {list: "a list", dict: "an object", type(None): "null", bool: "a boolean", np.ndarray: "a list"}
 _DATE = re.compile(r"(\d{4}-\d\d-\d\d)(?:[ T](\d\d:\d\d(?::\d\d)?)(?:\.\d+)?)?", re.ASCII)
 _ZONE = re.compile(r".*\d ?(Z|z|UTC|GMT|[+-]\d\d:?(\d\d)?)", re.ASCII | re.DOTALL)
@@ -178,30 +178,37 @@ def _numbers(given: Any, name: str, *, missing: bool) -> Floats:
 
     Where some may be ``missing``, null and "NaN" become NaN.
     """
-    wide = given if isinstance(given, np.ndarray) else _array(given, name, missing)
-    narrow = floats.narrow(wide)
-    bad = np.isinf(narrow) if missing else ~np.isfinite(narrow)
-    if bad.any():
-        at = int(bad.argmax())
-        raise _unusable(wide[at].item(), f"{name}[{at}]", missing)
-    return narrow
+    values = floats.narrow(given) if isinstance(given, np.ndarray) else _packed(given)
+    if values is None and missing:
+        values = _packed([math.nan if each is None or each == "NaN" else each for each in given])
+    if values is None or (np.isinf(values) if missing else ~np.isfinite(values)).any():
+        raise _unusable(given if isinstance(given, list) else given.tolist(), name, missing)
+    return values
 
 
-def _array(given: list[Any], name: str, missing: bool) -> npt.NDArray[Any]:
-    if not (_NUMBERS_OR_NULL if missing else _NUMBERS).issuperset(map(type, given)):
-        words = [type(value) is str and value.lower() == "nan" for value in given]
-        for at, value in enumerate(given):
-            if type(value) not in _NUMBERS and not (missing and (value is None or words[at])):
-                raise _unusable(value, f"{name}[{at}]", missing)
-        given = [None if word else value for word, value in zip(words, given, strict=True)]
+def _packed(given: list[Any]) -> Floats | None:
+    """The list as float32; None where anything but numbers is in it, or one is too large."""
     try:
-        return np.array(given, np.float64)
-    except OverflowError:
-        at = next(at for at, value in enumerate(given) if value is not None and abs(value) > floats.LARGEST)
-        raise _unusable(given[at], f"{name}[{at}]", missing) from None
+        row = floats.packed(given)
+    except struct.error:
+        return None
+    # A boolean has become 0 or 1, so the values are looked at one by one only where there is one of these.
+    if row is None or (((row == 0) | (row == 1)).any() and bool in set(map(type, given))):
+        return None
+    values: Floats = row[0]
+    return values
 
 
-def _unusable(value: Any, field: str, missing: bool) -> DataError:
+def _is_usable(value: Any, missing: bool) -> bool:
+    if type(value) in _NUMBERS and floats.fits(value):
+        return True
+    return missing and (value is None or value == "NaN" or value != value)
+
+
+def _unusable(given: list[Any], name: str, missing: bool) -> DataError:
+    """What is wrong with the first value that cannot be used."""
+    at = next(at for at, value in enumerate(given) if not _is_usable(value, missing))
+    value, field = given[at], f"{name}[{at}]"
     if type(value) in _NUMBERS and floats.LARGEST < abs(value) < math.inf:
         return DataError(f"found {kind(value)}, which {floats.TOO_LARGE}", field=field)
     allowed = 'number, null or "NaN"' if missing else "number; features have no missing values"

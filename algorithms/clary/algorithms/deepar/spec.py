@@ -162,8 +162,8 @@ SPEC = AlgorithmSpec(
             default_type=media.JSON_LINES,
             input_modes=("File", "FastFile"),
             doc="Time series, one JSON object per line or one Parquet row each: start, target, and cat and "
-            "dynamic_feat where there are some. The extension .json, .jsonl, .json.gz or .parquet tells a file's format; without "
-            "one the content type does.",
+            "dynamic_feat where there are some. The extension .json, .jsonl, .json.gz or .parquet tells a file's "
+            "format; without one the content type does.",
         ),
         Channel(
             name="test",

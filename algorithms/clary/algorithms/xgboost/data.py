@@ -424,7 +424,7 @@ def _whole(table: Table, width: int, hp: Hyperparameters) -> xgboost.DMatrix:
     return of_records(records, hp)
 
 
-class _Blocks(xgboost.DataIter):  # type: ignore[misc]
+class _Blocks(xgboost.DataIter):
     """A table's blocks as the library asks for them, again and again."""
 
     def __init__(self, table: Table, width: int, hp: Hyperparameters, cache: Path | None = None) -> None:

@@ -1,0 +1,153 @@
+"""Recurrent layers with zoneout: LSTM layers whose units keep their state at some steps of training.
+
+A layer's whole sequence is one operation to autograd, with its gradient written out (Graves 2013, appendix, for
+the LSTM). Step by step, autograd would spend more time on its own records than on the arithmetic.
+
+T steps, I inputs, H cells, G gates (four for each cell), B sequences. Sequences stand last, so that what one
+operation touches lies together. Gates stand in the order output, input, forget, candidate.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import Function
+
+State = list[tuple[Tensor, Tensor]]
+"""Of each layer, the hidden values and the cells (H, B)."""
+
+
+class Recurrent(nn.Module):
+    """Several LSTM layers with zoneout (Krueger et al. 2016, arXiv 1606.01305); from the second on, residual.
+
+    In training a unit keeps its hidden value and its cell at a step with probability ``rate``; otherwise it takes
+    what that keeps on average, so that answers do not depend on chance.
+    """
+
+    def __init__(self, inputs: int, cells: int, layers: int, rate: float) -> None:
+        super().__init__()
+        self.cells, self._rate = cells, rate
+        widths = [inputs] + [cells] * (layers - 1)
+        self.from_input = nn.ParameterList(nn.Parameter(torch.empty(4 * cells, width)) for width in widths)
+        self.from_hidden = nn.ParameterList(nn.Parameter(torch.empty(4 * cells, cells)) for _ in widths)
+        self.bias = nn.ParameterList(nn.Parameter(torch.empty(4 * cells, 1)) for _ in widths)
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -1 / math.sqrt(cells), 1 / math.sqrt(cells))
+
+    def start(self, sequences: int) -> State:
+        """The state before the first step: nothing."""
+        nothing = self.bias[0].new_zeros(self.cells, sequences)
+        return [(nothing, nothing) for _ in self.bias]
+
+    def forward(self, projected_TGB: Tensor, state: State) -> tuple[Tensor, State]:
+        """The last layer's hidden values at each step (T, H, B), and the state behind the last step.
+
+        The inputs come multiplied with the first layer's weights, its bias added.
+        """
+        following: State = []
+        hidden_THB = projected_TGB
+        for layer, (hidden_HB, cell_HB) in enumerate(state):
+            if layer:
+                projected_TGB = torch.matmul(self.from_input[layer], hidden_THB) + self.bias[layer]
+            kept = self._kept(projected_TGB)
+            out_THB, cell_HB = _Sequence.apply(projected_TGB, self.from_hidden[layer], hidden_HB, cell_HB, kept)
+            following.append((out_THB[-1], cell_HB))
+            hidden_THB = out_THB + hidden_THB if layer else out_THB
+        return hidden_THB, following
+
+    def step(self, gates_GB: Tensor, state: State) -> Tensor:
+        """The last layer's hidden values (H, B) of one more step, without gradients; both arguments change."""
+        hidden_HB = gates_GB
+        for layer, (before_HB, cell_HB) in enumerate(state):
+            below_HB = hidden_HB
+            if layer:
+                gates_GB = torch.addmm(self.bias[layer], self.from_input[layer], below_HB)
+            gates_GB.addmm_(self.from_hidden[layer], before_HB)
+            gates_GB[: 3 * self.cells].sigmoid_()
+            output_HB, enter_HB, forget_HB, candidate_HB = gates_GB.split(self.cells)
+            new_HB = forget_HB.mul_(cell_HB).addcmul_(enter_HB, candidate_HB.tanh_())
+            cell_HB.lerp_(new_HB, 1 - self._rate)
+            before_HB.lerp_(new_HB.tanh_().mul_(output_HB), 1 - self._rate)
+            hidden_HB = before_HB + below_HB if layer else before_HB
+        return hidden_HB
+
+    def _kept(self, projected_TGB: Tensor) -> Tensor:
+        """The share of its old state that each unit keeps at each step (T, H, B), or one share for all (1)."""
+        if not (self.training and self._rate):
+            return projected_TGB.new_full((1,), self._rate)
+        steps, _, sequences = projected_TGB.shape
+        return torch.rand(steps, self.cells, sequences, device=projected_TGB.device).lt_(self._rate)
+
+
+class _Sequence(Function):
+    """One LSTM layer over all steps, from the projected inputs; zoneout mixes the old state back in."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, projected_TGB: Tensor, weights_GH: Tensor, hidden_HB: Tensor, cell_HB: Tensor, kept: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        steps, width, sequences = projected_TGB.shape
+        cells = width // 4
+        gates_TGB, zones = projected_TGB.clone(), _by_step(kept, steps)
+        squashed_THB = projected_TGB.new_empty(steps, cells, sequences)  # the new cells, before zoneout
+        hidden_THB, cells_THB = torch.empty_like(squashed_THB), torch.empty_like(squashed_THB)
+        ctx.first = hidden_HB, cell_HB
+        for step, gates_GB in enumerate(gates_TGB.unbind()):
+            gates_GB.addmm_(weights_GH, hidden_HB)
+            gates_GB[: 3 * cells].sigmoid_()
+            output_HB, enter_HB, forget_HB, candidate_HB = gates_GB.split(cells)
+            new_HB = torch.mul(forget_HB, cell_HB).addcmul_(enter_HB, candidate_HB.tanh_())
+            shown_HB = torch.tanh(new_HB, out=squashed_THB[step]).mul(output_HB)
+            hidden_HB = torch.lerp(shown_HB, hidden_HB, zones[step], out=hidden_THB[step])
+            cell_HB = torch.lerp(new_HB, cell_HB, zones[step], out=cells_THB[step])
+        ctx.save_for_backward(gates_TGB, squashed_THB, hidden_THB, cells_THB, weights_GH, kept)
+        return hidden_THB, cell_HB.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *above: Tensor) -> tuple[Tensor | None, ...]:
+        """The gradients of the loss by the projected inputs, the weights and the first state.
+
+        All that does not depend on the gradient of a later step is worked out for all steps at once.
+        """
+        above_THB, cell_HB = above
+        gates_TGB, squashed_THB, hidden_THB, cells_THB, weights_GH, kept = ctx.saved_tensors
+        steps, cells, sequences = squashed_THB.shape
+        before_THB = torch.cat([ctx.first[1][None], cells_THB[:-1]])
+        gates_T4HB = gates_TGB.view(steps, 4, cells, sequences)
+        slopes_T4HB, through_THB = _slopes(gates_T4HB, squashed_THB, before_THB, kept)
+        weights_HG, zones, forgets = weights_GH.t().contiguous(), _by_step(kept, steps), gates_T4HB[:, 2].unbind()
+        hidden_HB = above_THB[-1]
+        for step in reversed(range(steps)):
+            slopes_4HB, zone = slopes_T4HB[step], zones[step]
+            new_HB = torch.lerp(cell_HB, cell_HB.new_zeros(()), zone).addcmul_(hidden_HB, through_THB[step])
+            slopes_4HB[1:].mul_(new_HB)
+            slopes_4HB[0].mul_(hidden_HB)
+            cell_HB = torch.mul(cell_HB, zone).addcmul_(new_HB, forgets[step])
+            from_above = above_THB[step - 1] if step else torch.zeros_like(hidden_HB)
+            through_gates_HB = torch.addmm(from_above, weights_HG, slopes_4HB.view(-1, sequences))
+            hidden_HB = through_gates_HB.addcmul_(hidden_HB, zone)
+        slopes_TGB = slopes_T4HB.view(steps, -1, sequences)
+        earlier_THB = torch.cat([ctx.first[0][None], hidden_THB[:-1]])
+        weights = torch.einsum("tgb,thb->gh", slopes_TGB, earlier_THB)
+        return slopes_TGB, weights, hidden_HB, cell_HB, None
+
+
+def _slopes(gates_T4HB: Tensor, squashed_THB: Tensor, before_THB: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
+    """How far the hidden value moves with the output gate's input, and the new cell with those of the others.
+
+    Behind it, how far the hidden value moves with the new cell. Zoneout lets a share of it through.
+    """
+    output, enter, forget, candidate = gates_T4HB.unbind(dim=1)
+    slopes_T4HB, passed = torch.empty_like(gates_T4HB), 1 - kept
+    torch.mul(squashed_THB * (output - output.square()), passed, out=slopes_T4HB[:, 0])
+    torch.mul(candidate, enter - enter.square(), out=slopes_T4HB[:, 1])
+    torch.mul(before_THB, forget - forget.square(), out=slopes_T4HB[:, 2])
+    torch.mul(enter, 1 - candidate.square(), out=slopes_T4HB[:, 3])
+    return slopes_T4HB, output * (1 - squashed_THB.square()) * passed
+
+
+def _by_step(kept: Tensor, steps: int) -> list[Tensor]:
+    return list(kept.unbind()) if kept.dim() == 3 else [kept] * steps
