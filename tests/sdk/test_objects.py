@@ -116,6 +116,12 @@ def test_each_column_of_a_data_frame_is_a_series(frame: Any) -> None:
     assert bodies(frame, num_samples=5) == [{"instances": expected, "configuration": {"num_samples": 5}}]
 
 
+def test_months_of_different_lengths_are_regular() -> None:
+    ends = pandas.DataFrame({"a": [1, 2, 3]}, index=pandas.to_datetime(["2024-01-31", "2024-02-29", "2024-03-31"]))
+    (line,) = understand("train", ends, SPEC).lines or ()
+    assert json.loads(line) == {"start": "2024-01-31 00:00:00", "target": [1.0, 2.0, 3.0]}
+
+
 @pytest.mark.parametrize(
     ("frame", "reason"),
     [

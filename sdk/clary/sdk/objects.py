@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import orjson
 
 from clary.sdk import frames
@@ -50,7 +51,7 @@ def _series(frame: Any, name: str) -> list[Mapping[str, Any]]:
     index = frame.index.to_timestamp() if isinstance(frame.index, pandas.PeriodIndex) else frame.index
     if not isinstance(index, pandas.DatetimeIndex) or index.tz is not None:
         raise UserError(f"{name}: the index of the data frame must hold times without a zone; it holds {index.dtype}")
-    if len(index) > 2 and (not index.is_monotonic_increasing or pandas.infer_freq(index) is None):
+    if not _is_regular(index.to_numpy()):
         raise UserError(f"{name}: the times of the data frame have no regular step; asfreq() or resample() gives one")
     found: list[Mapping[str, Any]] = []
     for column, values in zip(frames.names(frame), frames.cells(frame, name).T, strict=True):
@@ -60,6 +61,14 @@ def _series(frame: Any, name: str) -> list[Mapping[str, Any]]:
         start, stop = present[0], present[-1] + 1
         found.append({"start": str(index[start]), "target": values[start:stop]})
     return found
+
+
+def _is_regular(times: npt.NDArray[Any]) -> bool:
+    """Whether all steps are forward and as long as the first, in time or in months of the calendar."""
+    for steps in (np.diff(times).astype(np.int64), np.diff(times.astype("M8[M]")).astype(np.int64)):
+        if (steps > 0).all() and (steps == steps[:1]).all():
+            return True
+    return False
 
 
 def _line(record: Any, number: int, name: str) -> bytes:

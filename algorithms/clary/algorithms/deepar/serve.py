@@ -148,7 +148,7 @@ class Predictor(predictor.Predictor[Request, list[Forecast]]):
 
 
 def _together(wanted: Sequence[Configuration]) -> Iterator[list[int]]:
-    """The numbers of series that are drawn at once: with as many samples, and no more paths than memory should hold."""
+    """The numbers of series that are drawn at once: with as many samples, and no more paths than memory can hold."""
     groups: defaultdict[int, list[int]] = defaultdict(list)
     for number, each in enumerate(wanted):
         groups[each.num_samples or 0].append(number)
