@@ -41,7 +41,7 @@ class Stand:
         self.calls.append((len(series), samples))
         last_N = np.array([series.take([n]).target[-1] for n in range(len(series))])
         drawn = last_N[:, None, None] + np.arange(samples)[None, :, None] + np.arange(HORIZON)
-        return np.nan_to_num(drawn).astype(np.float32)
+        return np.asarray(np.nan_to_num(drawn), np.float32)
 
 
 def predictor(fields: Fields | None = None, **surroundings: Any) -> Predictor:

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import orjson
@@ -110,7 +110,11 @@ class Predictor(predictor.Predictor[Request, list[Forecast]]):
         return [answer[end - count : end] for end, count in zip(ends, counts, strict=True)]
 
     def _request(
-        self, records: list[Any], configuration: Configuration, kind: str, numbers: Sequence[int]
+        self,
+        records: list[Any],
+        configuration: Configuration,
+        kind: Literal["instance", "line"],
+        numbers: Sequence[int],
     ) -> Request:
         if not records:
             raise UserError("the request holds no series; send one or more")
