@@ -10,12 +10,22 @@ operation touches lies together. Gates stand in the order output, input, forget,
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.autograd import Function
 
+from clary.algorithms.deepar import loops
+from clary.toolkit.device import cores
+
+Array = npt.NDArray[Any]
+TOGETHER = 64  # sequences in a share: few enough for a core's cache, enough for its wide registers
 State = list[tuple[Tensor, Tensor]]
 """Of each layer, the hidden values and the cells (H, B)."""
 
@@ -53,37 +63,31 @@ class Recurrent(nn.Module):
             if layer:
                 projected_TGB = torch.matmul(self.from_input[layer], hidden_THB) + self.bias[layer]
             kept = self._kept(projected_TGB)
-            out_THB, cell_HB = _Sequence.apply(projected_TGB, self.from_hidden[layer], hidden_HB, cell_HB, kept)
+            out_THB, cell_HB = _sequence(projected_TGB, self.from_hidden[layer], hidden_HB, cell_HB, kept)
             following.append((out_THB[-1], cell_HB))
             hidden_THB = out_THB + hidden_THB if layer else out_THB
         return hidden_THB, following
 
-    def step(self, gates_GB: Tensor, state: State) -> Tensor:
-        """The last layer's hidden values (H, B) of one more step, without gradients; both arguments change."""
-        hidden_HB = gates_GB
-        for layer, (before_HB, cell_HB) in enumerate(state):
-            below_HB = hidden_HB
-            if layer:
-                gates_GB = torch.addmm(self.bias[layer], self.from_input[layer], below_HB)
-            gates_GB.addmm_(self.from_hidden[layer], before_HB)
-            gates_GB[: 3 * self.cells].sigmoid_()
-            output_HB, enter_HB, forget_HB, candidate_HB = gates_GB.split(self.cells)
-            new_HB = forget_HB.mul_(cell_HB).addcmul_(enter_HB, candidate_HB.tanh_())
-            cell_HB.lerp_(new_HB, 1 - self._rate)
-            before_HB.lerp_(new_HB.tanh_().mul_(output_HB), 1 - self._rate)
-            hidden_HB = before_HB + below_HB if layer else before_HB
-        return hidden_HB
-
     def _kept(self, projected_TGB: Tensor) -> Tensor:
-        """The share of its old state that each unit keeps at each step (T, H, B), or one share for all (1)."""
-        if not (self.training and self._rate):
-            return projected_TGB.new_full((1,), self._rate)
+        """The share of its old state that each unit keeps at each step (T, H, B), or at all steps where T is 1."""
         steps, _, sequences = projected_TGB.shape
+        if not (self.training and self._rate):
+            return projected_TGB.new_full((1, self.cells, sequences), self._rate)
         return torch.rand(steps, self.cells, sequences, device=projected_TGB.device).lt_(self._rate)
 
 
+def _sequence(*arguments: Tensor) -> tuple[Tensor, Tensor]:
+    """One LSTM layer over all steps: the hidden values at each, and the last cells.
+
+    The arguments are the projected inputs, the weights of the hidden values, the first state and what zoneout keeps.
+    """
+    on_processor = arguments[0].device.type == "cpu" and arguments[0].dtype == torch.float32
+    found: tuple[Tensor, Tensor] = (_Compiled if on_processor else _Sequence).apply(*arguments)
+    return found
+
+
 class _Sequence(Function):
-    """One LSTM layer over all steps, from the projected inputs; zoneout mixes the old state back in."""
+    """A layer by operations of torch, on any device; zoneout mixes the old state back in."""
 
     @staticmethod
     def forward(
@@ -150,4 +154,72 @@ def _slopes(gates_T4HB: Tensor, squashed_THB: Tensor, before_THB: Tensor, kept: 
 
 
 def _by_step(kept: Tensor, steps: int) -> list[Tensor]:
-    return list(kept.unbind()) if kept.dim() == 3 else [kept] * steps
+    return list(kept.unbind()) * (steps // len(kept))
+
+
+class _Compiled(Function):
+    """The same on the processor by compiled loops, some sequences at a time on each core.
+
+    The sequences are always cut in the same way, so that the number of cores changes no bit.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, projected_TGB: Tensor, weights_GH: Tensor, hidden_HB: Tensor, cell_HB: Tensor, kept: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        steps, _, sequences = projected_TGB.shape
+        weights = weights_GH.detach().numpy()
+
+        def run(start: int) -> tuple[Array, ...]:
+            own = slice(start, start + TOGETHER)
+            gates, before, cell, share = (_own(each, own) for each in (projected_TGB, hidden_HB, cell_HB, kept))
+            squashed, hidden, cells = (np.empty((steps, *before.shape), np.float32) for _ in range(3))
+            loops.forward(gates, weights, before, cell, share, squashed, hidden, cells)
+            return gates, before, cell, share, squashed, hidden, cells
+
+        ctx.parts = _side_by_side(run, sequences)
+        ctx.weights_GH = weights_GH
+        return _joined(part[5] for part in ctx.parts), _joined(part[6][-1] for part in ctx.parts)
+
+    @staticmethod
+    def backward(ctx: Any, *above: Tensor) -> tuple[Tensor | None, ...]:
+        """The gradients of the loss by the projected inputs, the weights and the first state."""
+        above_THB, cell_HB = above
+        weights_HG = np.ascontiguousarray(ctx.weights_GH.detach().numpy().T)
+
+        def run(start: int) -> tuple[Array, ...]:
+            gates, before, cell, share, squashed, hidden, cells = ctx.parts[start // TOGETHER]
+            own = slice(start, start + TOGETHER)
+            by_hidden, by_cell, seen = np.zeros_like(before), _own(cell_HB, own), _own(above_THB, own)
+            slopes = gates.copy()
+            loops.backward(slopes, weights_HG, cell, share, squashed, cells, seen, by_hidden, by_cell)
+            earlier = np.concatenate([before[None], hidden[:-1]])
+            return slopes, np.matmul(slopes, earlier.transpose(0, 2, 1)).sum(axis=0), by_hidden, by_cell
+
+        parts = _side_by_side(run, above_THB.shape[-1])
+        weights = torch.from_numpy(np.sum([part[1] for part in parts], axis=0))
+        slopes, by_hidden, by_cell = (_joined(part[place] for part in parts) for place in (0, 2, 3))
+        return slopes, weights, by_hidden, by_cell, None
+
+
+def _own(tensor: Tensor, share: slice) -> Array:
+    """These columns as an array of their own."""
+    columns: Array = tensor.detach()[..., share].numpy()
+    return np.array(columns, order="C")
+
+
+def _joined(parts: Iterable[Array]) -> Tensor:
+    return torch.from_numpy(np.concatenate(list(parts), axis=-1))
+
+
+def _side_by_side(run: Callable[[int], tuple[Array, ...]], sequences: int) -> list[tuple[Array, ...]]:
+    """What ``run`` returns for each share of the sequences, in order."""
+    starts = range(0, sequences, TOGETHER)
+    if len(starts) == 1:
+        return [run(0)]
+    return list(_threads().map(run, starts))
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(cores(), thread_name_prefix="recurrent")

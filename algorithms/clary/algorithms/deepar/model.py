@@ -162,8 +162,8 @@ class Forecaster:
             back = [(place, step - lag) for place, lag in enumerate(network.lags) if lag <= step]
             columns, steps = [place for place, _ in back], [place for _, place in back]
             gates_GB.addmm_(weights_GL[:, columns], seen_TB[steps])
-            hidden_HB = network.recurrent.step(gates_GB, state)
-            raw = [each.view(len(index_N), samples).cpu().numpy() for each in network.numbers(hidden_HB)]
+            hidden_THB, state = network.recurrent(gates_GB[None], state)
+            raw = [each.view(len(index_N), samples).cpu().numpy() for each in network.numbers(hidden_THB)]
             paths_TNS[step] = network.likelihood.draw(raw, scale_NS, noise)
             seen_TB[step] = torch.from_numpy(paths_TNS[step].reshape(-1)).to(self.device)
         paths_NST: Array = paths_TNS.transpose(1, 2, 0) * scale_N1[:, :, None]
