@@ -63,6 +63,11 @@ class Cluster:
         """Whether this host is the first: it writes the model and reports the metrics."""
         return self.rank == 0
 
+    @property
+    def own_address(self) -> str:
+        """The network address of this host as the others see it; the machine's own where there are none."""
+        return self._peers[0].own_address if self._peers else "127.0.0.1"
+
     def sum(self, array: Array) -> Array:
         """The element-wise sum over all hosts, the same on each; all give the same shape and type."""
         return self.sum_all([array])[0]
@@ -189,6 +194,11 @@ class _Peer:
         # Messages are read through a buffer, so that a small one costs one system call and not three.
         self._buffer = memoryview(bytearray(READ_AHEAD))
         self._held = self._buffer[:0]
+
+    @property
+    def own_address(self) -> str:
+        """The address of this end of the connection."""
+        return str(self._connection.getsockname()[0])
 
     def send(self, arrays: Sequence[Array]) -> None:
         """Hand the arrays over; PlatformError if the host has left."""

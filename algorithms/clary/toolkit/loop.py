@@ -18,7 +18,7 @@ from clary.toolkit.job import Job
 from clary.toolkit.replicas import Replicas
 from clary.toolkit.spec import PROGRESS, THROUGHPUT
 
-LOOK = 32  # steps between two looks at the losses; a look makes the processor wait for a GPU
+LOOK = 32  # steps from one look at the losses to the next; a look makes the processor wait for a GPU
 _PLACE = ("epoch", "step", "steps", "records", "finished", "_lost", "_seen")
 _BEST = ("best_score", "best_epoch", "since_best")
 Batch = TypeVar("Batch")
@@ -31,7 +31,8 @@ class Loop:
     Made after the model and its optimizer; goes on behind the job's checkpoint where there is one. ``module`` is what
     is called in training; for anything else there is the model itself. Gradients are clipped to a norm of ``clip``.
     ``schedule`` gives the factor of the learning rate for the number of steps done, and nothing but that number may
-    decide. ``autocast`` lets a GPU compute in bfloat16 where that is precise enough.
+    decide. ``autocast`` lets a GPU compute in bfloat16 where that is precise enough. Losses are looked at behind each
+    ``look``-th step, from the first on.
 
     ``records`` is the number of records learned from by all processes, ``steps`` that of updates, and ``stopped``
     says whether the platform ended the job early. All are the same in every process.
@@ -48,6 +49,7 @@ class Loop:
         clip: float | None = None,
         schedule: Callable[[int], float] | None = None,
         autocast: bool = False,
+        look: int = LOOK,
     ) -> None:
         self.epochs, self.module = epochs, replicas.spread(model)
         self.epoch, self.step, self.steps, self.records = 0, 0, 0, 0
@@ -55,13 +57,13 @@ class Loop:
         self.best_score, self.since_best = math.inf, 0
         self.best_epoch: int | None = None
         self._job, self._replicas, self._model, self._optimizer = job, replicas, model, optimizer
-        self._clip, self._schedule = clip, schedule
+        self._clip, self._schedule, self._every = clip, schedule, look
         self._autocast = autocast and replicas.device.type == "cuda"
         self._parameters = [each for group in optimizer.param_groups for each in group["params"]]
         self._rates = [float(group["lr"]) for group in optimizer.param_groups]
         self._best: dict[str, torch.Tensor] = {}
         self._lost, self._seen = 0.0, 0  # of this epoch: the sum of its records' losses, and their number
-        self._unseen: list[tuple[torch.Tensor | None, int]] = []
+        self._unseen: list[_Loss] = []
         self._resume()
 
     def __iter__(self) -> Iterator[Epoch]:
@@ -143,14 +145,13 @@ class Loop:
 
     def _look(self) -> None:
         """Add up the losses since the last look, those of all processes; UserError where one is not a number."""
-        losses = [each for each, _ in self._unseen if each is not None]
-        values = iter(torch.stack(losses).tolist() if losses else [])
-        own = [0.0 if each is None else count * next(values) for each, count in self._unseen]
-        self._unseen = []
-        for behind, lost in enumerate(self._replicas.sum(own), -len(own)):
+        held, self._unseen = self._unseen, []
+        means = torch.stack([each.mean for each in held]).tolist() if held else []
+        own = [each.count * mean if each.count else 0.0 for each, mean in zip(held, means, strict=True)]
+        for each, lost in zip(held, self._replicas.sum(own), strict=True):
             if not math.isfinite(lost):
-                raise self._diverged(f"in step {self.step + behind} of epoch {self.epoch} the loss is not a number")
-            self._lost += lost
+                raise self._diverged(f"in step {each.step} of epoch {self.epoch} the loss is not a number")
+            self._lost, self._seen = self._lost + lost, self._seen + each.total
 
     def _check_model(self) -> None:
         if not all(bool(torch.isfinite(each).all()) for each in self._parameters):
@@ -208,6 +209,16 @@ class Loop:
         self._job.log.say(f"resuming from a checkpoint, after {self.records} records")
 
 
+@dataclass(frozen=True)
+class _Loss:
+    """The mean over ``count`` records of this process in a step that had ``total`` in all."""
+
+    step: int
+    mean: torch.Tensor
+    count: int
+    total: int
+
+
 @dataclass
 class Epoch:
     """One pass over the training data; ``number`` counts from 0.
@@ -222,8 +233,13 @@ class Epoch:
     _agreed: _Agreed | None = field(default=None, repr=False)
 
     @property
+    def step(self) -> int:
+        """Number of the step under way, from 0."""
+        return self._loop.step
+
+    @property
     def loss(self) -> float:
-        """The mean loss of a record in all processes, behind the steps; not a number where there was none."""
+        """The mean loss of a record, of all processes, up to the last look or behind the steps; NaN before that."""
         return self._loop._lost / self._loop._seen if self._loop._seen else math.nan
 
     def steps(self, batches: Iterable[Batch]) -> Iterator[Batch]:
@@ -243,43 +259,47 @@ class Epoch:
             if batch is None and loop._replicas.size == 1:
                 break
             self._begin()
-            if batch is not None:
+            if batch is None:
+                self._learn(loop._replicas.idle(loop.module), 0, present=False)
+            else:
                 with loop._precision(reduced=True):
                     yield batch
-            agreed = self._agreed or self._learn(None, 0, present=batch is not None)
-            _, present, stop, saving = agreed
+            _, present, stop, saving = self._outcome()
             loop.step += present
-            if saving or len(loop._unseen) >= LOOK:
-                loop._look()
             if saving and present:
+                loop._look()
                 loop._save()
         loop._look()
         loop.stopped = stop
         self.seconds += time.perf_counter() - began
 
     def learn(self, loss: torch.Tensor, count: int) -> None:
-        """Take one step, where ``loss`` is the mean over this batch's records and ``count`` their number."""
+        """Take one step; ``loss`` is a scalar, the mean over this batch's records, and ``count`` their number."""
+        assert count > 0, "a batch holds something"
         self._learn(loss, count, present=True)
 
     def _begin(self) -> None:
         self._agreed = None
         self._loop._seed()
 
-    def _learn(self, loss: torch.Tensor | None, count: int, *, present: bool) -> _Agreed:
-        """Take part in the step of all processes, also without a loss."""
-        loop, replicas = self._loop, self._loop._replicas
+    def _outcome(self) -> _Agreed:
+        assert self._agreed is not None, "each batch is learned from"
+        return self._agreed
+
+    def _learn(self, loss: torch.Tensor, count: int, *, present: bool) -> None:
+        """Take part in the step of all processes."""
+        loop, size = self._loop, self._loop._replicas.size
         assert self._agreed is None, "a batch is learned from once"
-        agreed = self._agreed = loop._agree(count, present)
-        if total := agreed[0]:
-            loop._unseen.append((None if loss is None else loss.detach(), count))
-            if replicas.size > 1:
-                own = replicas.idle(loop.module) if loss is None else loss
-                loss = own * (count * replicas.size / total)
-            assert loss is not None
-            loop._update(loss)
-            loop.steps, loop.records, loop._seen = loop.steps + 1, loop.records + total, loop._seen + total
-            self.records += total
-        return agreed
+        self._agreed = loop._agree(count, present)
+        total = self._agreed[0]
+        if not total:
+            return
+        loop._unseen.append(_Loss(loop.step, loss.detach(), count, total))
+        # Gradients are averaged over processes, so each weighs its own by its part of the records.
+        loop._update(loss if size == 1 else loss * (count * size / total))
+        loop.steps, loop.records, self.records = loop.steps + 1, loop.records + total, self.records + total
+        if loop.step % loop._every == 0:
+            loop._look()
 
 
 def _tensors(kept: Checkpoint, kind: str) -> dict[str, torch.Tensor]:

@@ -1,60 +1,248 @@
-"""The processes that train one model together: hosts times the GPUs of each, and one on a host without a GPU."""
+"""The processes that train one model together: hosts times the GPUs of each, and one on a host without a GPU.
+
+A host's own process is its first. It starts one more for each further GPU, and all of them do the same work with
+batches of their own. Torch sums their gradients, by NCCL between GPUs and by Gloo between processors; the hosts' own
+connection tells where they meet, so there is nothing to configure.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import os
+import socket
+import struct
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
+import torch.distributed as dist
 
-from clary.toolkit.job import Job
+from clary.toolkit.checkpoint import Checkpoints
+from clary.toolkit.cluster import SILENCE, Cluster
+from clary.toolkit.device import cores
+from clary.toolkit.errors import PlatformError
+from clary.toolkit.followers import Followers
+from clary.toolkit.job import Job, Log
 
 Answer = TypeVar("Answer")
 CPU = torch.device("cpu")
+_IDLE = "idle"
+_ADDRESS_OF_INTERFACE = 0x8915  # the request SIOCGIFADDR of Linux
+_WAIT = timedelta(seconds=SILENCE)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Replicas:
-    """This process among those that share a job's training; every one of them holds the whole model.
+    """This process among those that share a job's training; each of them holds the whole model.
 
     ``device`` is where this one computes. The first process ``leads``: it reports, and keeps the checkpoints.
+    ``local`` is the number of processes on this host.
     """
 
     rank: int = 0
     size: int = 1
     device: torch.device = CPU
+    local: int = 1
 
     @classmethod
-    def of(cls, job: Job[Any]) -> Replicas:
-        """The processes of a job."""
-        return cls(device=torch.device(job.device))
+    def of(cls, job: Job[Any], local: int | None = None) -> Replicas:
+        """This host's own process in a job: one of ``local`` here, by default as many as it has GPUs."""
+        own = local or (max(1, job.gpus) if job.device == "cuda" else 1)
+        gathered = job.cluster.gather(np.array([own]))
+        counts = job.cluster.broadcast(None if gathered is None else np.concatenate(gathered))
+        rank = int(counts[: job.cluster.rank].sum())
+        return cls(rank, int(counts.sum()), _device(job.device, 0), own)
 
     @property
     def leads(self) -> bool:
-        """Whether this is the first process."""
+        """Whether this is the first process of all."""
         return self.rank == 0
 
     def run(self, work: Callable[..., Answer], job: Job[Any], *arguments: Any) -> Answer:
-        """What ``work(job, replicas, *arguments)`` returns in this process, while all others do the same work.
+        """What ``work(job, replicas, *arguments)`` returns in this process, while all the others do the same work.
 
-        Torch's random state begins at the job's seed.
+        ``work`` is a function of a module. The processes that are started for it are given a job of their own, which
+        has hyperparameters, seed and device, and neither channels nor hosts, log or checkpoints; what else they need
+        comes as ``arguments``, which are pickled. Torch's random state begins at the job's seed. An error of any
+        process ends the work of all.
         """
-        torch.manual_seed(job.seed)
-        return work(job, self, *arguments)
+        if self.size == 1:
+            torch.manual_seed(job.seed)
+            return work(job, self, *arguments)
+        store, place = _meeting(job.cluster, self.size)
+        others = [replace(self, rank=self.rank + at, device=_device(job.device, at)) for at in range(1, self.local)]
+        followers = Followers(
+            _follow, [(each, place, job.cluster.own_address, work, _share(job), arguments) for each in others]
+        )
+        try:
+            with self._joined(store, job.cluster.own_address):
+                if self.device.type == "cuda":
+                    followers.watch(_abort)  # a GPU would wait for a lost one
+                try:
+                    answer = self._work(work, job, arguments)
+                except RuntimeError as error:
+                    raise self._cause(error, followers, job.cluster) from error
+            followers.join()
+        finally:
+            followers.end()
+        return answer
 
     def sum(self, numbers: Sequence[float]) -> list[float]:
         """The sums over all processes, the same on each."""
-        return list(numbers)
+        if self.size == 1 or not numbers:
+            return list(numbers)
+        totals = torch.tensor(numbers, dtype=torch.float64)
+        dist.all_reduce(totals)
+        found: list[float] = totals.tolist()
+        return found
 
     def first(self, told: Any) -> Any:
         """What the first process gives, on every one."""
-        return told
+        if self.size == 1:
+            return told
+        held = [told]
+        dist.broadcast_object_list(held, device=CPU)
+        return held[0]
 
-    def spread(self, module: torch.nn.Module) -> torch.nn.Module:
-        """The module to be called in training, whose gradients are the means over all processes."""
-        return module
+    def spread(self, model: torch.nn.Module) -> torch.nn.Module:
+        """What is called in training in place of the model, so that gradients are the means over all processes.
+
+        It is called once for each batch, and every parameter must have a part in what it returns.
+        """
+        if self.size == 1:
+            return model
+        places = [self.device] if self.device.type == "cuda" else None
+        return torch.nn.parallel.DistributedDataParallel(_Shell(model), places, gradient_as_bucket_view=True)
 
     def idle(self, module: torch.nn.Module) -> torch.Tensor:
-        """A loss of zero by which a process without a batch takes part in a step."""
-        raise NotImplementedError
+        """A loss of zero by which a process without a batch takes part in a step; ``module`` is what was spread."""
+        return module(_IDLE)
+
+    def _work(self, work: Callable[..., Answer], job: Job[Any], arguments: tuple[Any, ...]) -> Answer:
+        torch.manual_seed(job.seed)
+        answer = work(job, self, *arguments)
+        self.sum([0])  # nobody leaves while others still talk
+        return answer
+
+    @contextmanager
+    def _joined(self, store: dist.Store, address: str) -> Iterator[None]:
+        """Meet the other processes, through the network interface that has this address; inside, sums are of all."""
+        threads, cuda = torch.get_num_threads(), self.device.type == "cuda"
+        if cuda:
+            torch.cuda.set_device(self.device)
+        torch.set_num_threads(max(1, cores() // self.local))
+        # Gloo would take the address that this host's name stands for, which others may not reach.
+        if name := _interface(address):
+            os.environ.setdefault("GLOO_SOCKET_IFNAME", name)
+        try:
+            kind = "cpu:gloo,cuda:nccl" if cuda else "gloo"
+            dist.init_process_group(kind, store=store, rank=self.rank, world_size=self.size, timeout=_WAIT)
+            yield
+        except BaseException:
+            _abort()
+            raise
+        finally:
+            if dist.is_initialized():
+                dist.destroy_process_group()
+            torch.set_num_threads(threads)
+
+    def _cause(self, error: RuntimeError, followers: Followers, cluster: Cluster) -> Exception:
+        """Why the work failed: where a process or a host leaves, all that the others see is a lost connection."""
+        reason = followers.reason(time.monotonic())
+        if reason is not None:
+            return reason
+        _abort()  # so that no other host waits for this one
+        try:
+            cluster.sum(np.zeros(1))
+        except PlatformError as told:
+            return told
+        return error
+
+
+class _Shell(torch.nn.Module):  # type: ignore[misc]
+    """A model that can also be called for nothing; all its gradients are zero then."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, *given: Any, **named: Any) -> Any:
+        """What the model returns, or a zero that depends on every parameter."""
+        if given and given[0] is _IDLE:
+            return sum((each * 0).sum() for each in self.model.parameters())
+        return self.model(*given, **named)
+
+
+class _Silence(Log):
+    """The log of a process that has nothing to report."""
+
+    def __init__(self) -> None: ...
+
+    def say(self, sentence: str) -> None:
+        """Nothing."""
+
+    def line(self, text: str) -> None:
+        """Nothing."""
+
+    def metric(self, name: str, value: float, **where: Any) -> None:
+        """Nothing."""
+
+
+def _follow(
+    replicas: Replicas,
+    place: tuple[str, int],
+    address: str,
+    work: Callable[..., object],
+    share: dict[str, Any],
+    given: tuple[Any, ...],
+) -> None:
+    job: Job[Any] = Job(**share, channels={}, cluster=Cluster(), log=_Silence(), checkpoints=Checkpoints(None, {}))
+    with replicas._joined(dist.TCPStore(*place, replicas.size, timeout=_WAIT), address):
+        replicas._work(work, job, given)
+
+
+def _share(job: Job[Any]) -> dict[str, Any]:
+    """What of a job another process can be given."""
+    return {name: getattr(job, name) for name in ("hyperparameters", "seed", "device", "gpus", "memory", "platform")}
+
+
+def _device(kind: str, number: int) -> torch.device:
+    return torch.device(kind, number) if kind == "cuda" else torch.device(kind)
+
+
+def _meeting(cluster: Cluster, size: int) -> tuple[dist.Store, tuple[str, int]]:
+    """Where the processes find each other, and its address as this host sees it."""
+    here = "127.0.0.1"
+    if cluster.leads:
+        store = dist.TCPStore(here, 0, size, is_master=True, timeout=_WAIT, wait_for_workers=False)
+        cluster.broadcast(np.array([store.port]))
+        return store, (here, store.port)
+    place = (cluster.address[0], int(cluster.broadcast(None)[0]))
+    return dist.TCPStore(*place, size, timeout=_WAIT), place
+
+
+def _abort() -> None:
+    """Give up what is under way between the processes; the others are told that this one is gone."""
+    # Not every release of torch can do so for every kind of device; then the others notice when this process ends.
+    with suppress(AttributeError, RuntimeError):
+        dist.group.WORLD.abort()
+
+
+def _interface(address: str) -> str | None:
+    """The name of the network interface with that address, where this system tells."""
+    if sys.platform != "linux":
+        return None
+    import fcntl
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        for _, name in socket.if_nameindex():
+            with suppress(OSError):
+                found = fcntl.ioctl(asking, _ADDRESS_OF_INTERFACE, struct.pack("256s", name.encode()))
+                if socket.inet_ntoa(found[20:24]) == address:
+                    return name
+    return None

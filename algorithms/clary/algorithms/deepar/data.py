@@ -23,8 +23,7 @@ from clary.toolkit.parameters import AUTO
 
 Array = npt.NDArray[Any]
 
-# So many the managed algorithm asks for, over all series.
-FEWEST_OBSERVATIONS = 300
+_FEWEST_OBSERVATIONS = 300
 
 
 @dataclass(frozen=True)
@@ -141,7 +140,7 @@ def read(channel: ChannelInput, hp: Hyperparameters, fields: Fields | None = Non
     """
     form = None if fields is None else _trained(hp, fields)
     origins, records, places = list[Origin](), list[Record](), list[tuple[int, int]]()
-    for source, kind, given in files.records(channel):
+    for source, kind, given in files.records(channel, _ignored(hp)):
         origins.append(Origin(source, kind))
         for row, each in given:
             form = form or _first(hp, each)
@@ -172,6 +171,15 @@ def instances(
     return _flat(frequency, form, checked, [origin], [(0, row) for row in range(1, len(checked) + 1)])
 
 
+def check_observations(count: int) -> None:
+    """Look at how many points all hosts have for training; UserError where they are too few."""
+    if count < _FEWEST_OBSERVATIONS:
+        raise UserError(
+            f"the train channel holds {count} observations, without those that are missing; at least "
+            f"{_FEWEST_OBSERVATIONS} are needed, over all series"
+        )
+
+
 def check_support(series: Series, likelihood: str) -> None:
     """Look at the points for what the likelihood gives no chance at all; DataError names the first."""
     target = series.target
@@ -188,27 +196,33 @@ def check_support(series: Series, likelihood: str) -> None:
         raise series.error(index, reason, f"{TARGET}[{place - series.ends[index]}]")
 
 
+def _ignored(hp: Hyperparameters) -> set[str]:
+    settings = {CAT: hp.cardinality, DYNAMIC: hp.num_dynamic_feat}
+    return {name for name, setting in settings.items() if setting == IGNORE}
+
+
 def _first(hp: Hyperparameters, record: object) -> Form:
     """What the hyperparameters, and where they are ``auto`` the first series, ask of all series."""
-    known, members = hp.cardinalities(), record if isinstance(record, Mapping) else {}
+    members = record if isinstance(record, Mapping) else {}
     cat, dynamic = (Expected(_count(members.get(name)), "as in the first series") for name in (CAT, DYNAMIC))
-    if known is None:
-        cat = Expected(None)
-    elif known != AUTO:
+    known = hp.cardinalities()
+    if isinstance(known, tuple):
         cat = Expected(len(known), f"as cardinality is {hp.cardinality}")
-    if hp.num_dynamic_feat == IGNORE:
-        dynamic = Expected(None)
-    elif isinstance(hp.num_dynamic_feat, int):
+    if isinstance(hp.num_dynamic_feat, int):
         dynamic = Expected(hp.num_dynamic_feat, f"as num_dynamic_feat is {hp.num_dynamic_feat}")
-    return Form(cat, dynamic, (0, hp.prediction_length), known if isinstance(known, tuple) else ())
+    return _form(hp, cat, dynamic, known if isinstance(known, tuple) else ())
 
 
 def _trained(hp: Hyperparameters, fields: Fields) -> Form:
     """What a model with these fields asks of series to test it with."""
     known, why = fields.categories or (), "as in the train channel"
-    cat = Expected(None if hp.cardinality == IGNORE else len(known), why)
-    dynamic = Expected(None if hp.num_dynamic_feat == IGNORE else fields.dynamic, why)
-    return Form(cat, dynamic, (0, hp.prediction_length), known)
+    return _form(hp, Expected(len(known), why), Expected(fields.dynamic, why), known)
+
+
+def _form(hp: Hyperparameters, cat: Expected, dynamic: Expected, known: Sequence[int]) -> Form:
+    left_out, ahead = Expected(None), (0, hp.prediction_length)
+    ignored = _ignored(hp)
+    return Form(left_out if CAT in ignored else cat, left_out if DYNAMIC in ignored else dynamic, ahead, known)
 
 
 def _count(value: object) -> int:

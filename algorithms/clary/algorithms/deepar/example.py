@@ -18,9 +18,9 @@ _SETTINGS = {
     "time_freq": "H",
     "context_length": "24",
     "prediction_length": str(_HORIZON),
-    "epochs": "6",
+    "epochs": "15",
     "learning_rate": "0.01",
-    "num_cells": "20",
+    "num_cells": "30",
     "mini_batch_size": "32",
 }
 _EVERYTHING = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from typing import Any, BinaryIO
 
 import orjson
@@ -25,14 +25,16 @@ _QUOTED = tuple(f'"{name}"'.encode() for name in NAMES)
 _ROWS_AT_ONCE = 64
 
 
-def records(channel: ChannelInput) -> Iterator[tuple[str, str, Records]]:
+def records(channel: ChannelInput, ignored: Container[str]) -> Iterator[tuple[str, str, Records]]:
     """For each file its name, what it calls a record, and its records: number from 1 and content.
 
-    DataError where a file or a line cannot be read as what it should be.
+    What an ``ignored`` field holds does not matter. DataError where a file or a line cannot be read.
     """
     for name, stream in channel.parts():
-        kind = _kind(name, channel)
-        yield name, kind, (_read_lines if kind == LINE else _read_rows)(stream, name)
+        if _kind(name, channel) == LINE:
+            yield name, LINE, _read_lines(stream, name)
+        else:
+            yield name, ROW, _read_rows(stream, name, ignored)
 
 
 def _kind(name: str, channel: ChannelInput) -> str:
@@ -64,7 +66,7 @@ def _parsed(line: bytes, source: str, number: int) -> object:
     except orjson.JSONDecodeError as error:
         bare = line.startswith(b"NaN", error.pos)
         hint = '; a missing value is null or "NaN", in quotes' if bare else ""
-        reason = f"not JSON: {error.msg} (character {error.pos + 1}){hint}"
+        reason = f"not JSON: {error.msg} (character {error.pos + 1}); each line holds one whole series{hint}"
         raise DataError(reason, source=source, row=number, kind=LINE) from None
     # The parser keeps the last of two equal names, so that a mistake would go unseen.
     if line.count(b'"') != _quotes(record) and any(line.count(name) > 1 for name in _QUOTED):
@@ -92,7 +94,7 @@ def _check_names(line: bytes, source: str, number: int) -> None:
             raise DataError(reason, source=source, row=number, field=name, kind=LINE)
 
 
-def _read_rows(stream: BinaryIO, source: str) -> Records:
+def _read_rows(stream: BinaryIO, source: str, ignored: Container[str]) -> Records:
     """Each row as an object: numbers as float64 arrays with NaN for null, times as datetime64."""
     purpose = "reading parquet files"
     arrow = optional.load("pyarrow", purpose=purpose)
@@ -100,7 +102,7 @@ def _read_rows(stream: BinaryIO, source: str) -> Records:
     number = 1
     try:
         file = parquet.ParquetFile(stream)
-        readers = _readers(arrow, file.schema_arrow, source)
+        readers = _readers(arrow, file.schema_arrow, source, [name for name in NAMES if name not in ignored])
         for batch in file.iter_batches(_ROWS_AT_ONCE, columns=list(readers), use_threads=False):
             columns = [readers[name](batch.column(name)) for name in readers]
             for row in zip(*columns, strict=True):
@@ -115,10 +117,10 @@ def _read_rows(stream: BinaryIO, source: str) -> Records:
 Reader = Callable[[Any], Iterator[object]]
 
 
-def _readers(arrow: Any, schema: Any, source: str) -> dict[str, Reader]:
-    """How each column of a field is read; DataError where its type cannot be."""
+def _readers(arrow: Any, schema: Any, source: str, wanted: Iterable[str]) -> dict[str, Reader]:
+    """How each column of a wanted field is read; DataError where its type cannot be."""
     found = {}
-    for name in NAMES:
+    for name in wanted:
         if name not in schema.names:
             continue
         if schema.names.count(name) > 1:
@@ -138,8 +140,11 @@ def _readers(arrow: Any, schema: Any, source: str) -> dict[str, Reader]:
 def _reader(arrow: Any, name: str, kind: Any) -> tuple[Reader | None, str]:
     """How a column of that field and type is read, None where it cannot be, and what the field asks for."""
     kinds = arrow.types
+    if kinds.is_null(kind):
+        return _values, ""
     if name == START:
-        if kinds.is_string(kind) or kinds.is_large_string(kind):
+        text = kind.value_type if kinds.is_dictionary(kind) else kind
+        if kinds.is_string(text) or kinds.is_large_string(text):
             return _values, ""
         timed = kinds.is_date(kind) or (kinds.is_timestamp(kind) and kind.tz is None)
         return (_times(arrow) if timed else None), "text or times without time zone"
@@ -169,7 +174,12 @@ def _values(column: Any) -> Iterator[object]:
 
 
 def _times(arrow: Any) -> Reader:
-    return lambda column: iter(column.cast(arrow.timestamp("s"), safe=False).to_numpy(zero_copy_only=False))
+    def read(column: Any) -> Iterator[object]:
+        times = column.cast(arrow.timestamp("s"), safe=False)
+        values, null = times.to_numpy(zero_copy_only=False), times.is_null().to_numpy(zero_copy_only=False)
+        return (None if absent else value for value, absent in zip(values, null, strict=True))
+
+    return read
 
 
 def _arrays(arrow: Any) -> Reader:

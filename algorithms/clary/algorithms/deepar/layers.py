@@ -167,57 +167,54 @@ class _Compiled(Function):
     def forward(
         ctx: Any, projected_TGB: Tensor, weights_GH: Tensor, hidden_HB: Tensor, cell_HB: Tensor, kept: Tensor
     ) -> tuple[Tensor, Tensor]:
-        steps, _, sequences = projected_TGB.shape
-        weights = weights_GH.detach().numpy()
+        given = tuple(_array(each) for each in (projected_TGB, weights_GH, hidden_HB, cell_HB, kept))
+        projected, weights, first, cell, shares = given
+        steps, _, sequences = projected.shape
+        gates, made = np.empty_like(projected), np.empty((3, steps, *first.shape), np.float32)
 
-        def run(start: int) -> tuple[Array, ...]:
-            own = slice(start, start + TOGETHER)
-            gates, before, cell, share = (_own(each, own) for each in (projected_TGB, hidden_HB, cell_HB, kept))
-            squashed, hidden, cells = (np.empty((steps, *before.shape), np.float32) for _ in range(3))
-            loops.forward(gates, weights, before, cell, share, squashed, hidden, cells)
-            return gates, before, cell, share, squashed, hidden, cells
+        def run(start: int, end: int) -> tuple[Array, ...]:
+            own = first[:, start:end].copy(), cell[:, start:end].copy()
+            loops.forward(projected, weights, *own, shares, gates, *made, start, end)
+            return own
 
-        ctx.parts = _side_by_side(run, sequences)
-        ctx.weights_GH = weights_GH
-        return _joined(part[5] for part in ctx.parts), _joined(part[6][-1] for part in ctx.parts)
+        parts = _side_by_side(run, sequences)
+        ctx.saved = gates, weights, first, cell, shares, *made
+        return torch.from_numpy(made[1]), _joined(part[1] for part in parts)
 
     @staticmethod
     def backward(ctx: Any, *above: Tensor) -> tuple[Tensor | None, ...]:
         """The gradients of the loss by the projected inputs, the weights and the first state."""
-        above_THB, cell_HB = above
-        weights_HG = np.ascontiguousarray(ctx.weights_GH.detach().numpy().T)
+        by_hidden_values, by_cells = (_array(each) for each in above)
+        gates, weights = ctx.saved[:2]
+        slopes = np.empty_like(gates)
 
-        def run(start: int) -> tuple[Array, ...]:
-            gates, before, cell, share, squashed, hidden, cells = ctx.parts[start // TOGETHER]
-            own = slice(start, start + TOGETHER)
-            by_hidden, by_cell, seen = np.zeros_like(before), _own(cell_HB, own), _own(above_THB, own)
-            slopes = gates.copy()
-            loops.backward(slopes, weights_HG, cell, share, squashed, cells, seen, by_hidden, by_cell)
-            earlier = np.concatenate([before[None], hidden[:-1]])
-            return slopes, np.matmul(slopes, earlier.transpose(0, 2, 1)).sum(axis=0), by_hidden, by_cell
+        def run(start: int, end: int) -> tuple[Array, ...]:
+            by_cell, by_weights = by_cells[:, start:end].copy(), np.zeros_like(weights)
+            by_hidden = np.zeros_like(by_cell)
+            own = by_hidden_values, by_hidden, by_cell, slopes, by_weights
+            loops.backward(*ctx.saved, *own, start, end)
+            return by_weights, by_hidden, by_cell
 
-        parts = _side_by_side(run, above_THB.shape[-1])
-        weights = torch.from_numpy(np.sum([part[1] for part in parts], axis=0))
-        slopes, by_hidden, by_cell = (_joined(part[place] for part in parts) for place in (0, 2, 3))
-        return slopes, weights, by_hidden, by_cell, None
+        parts = _side_by_side(run, gates.shape[-1])
+        by_weights = torch.from_numpy(np.sum([part[0] for part in parts], axis=0))
+        by_first = (_joined(part[place] for part in parts) for place in (1, 2))
+        return torch.from_numpy(slopes), by_weights, *by_first, None
 
 
-def _own(tensor: Tensor, share: slice) -> Array:
-    """These columns as an array of their own."""
-    columns: Array = tensor.detach()[..., share].numpy()
-    return np.array(columns, order="C")
+def _array(tensor: Tensor) -> Array:
+    array: Array = tensor.detach().contiguous().numpy()
+    return array
 
 
 def _joined(parts: Iterable[Array]) -> Tensor:
     return torch.from_numpy(np.concatenate(list(parts), axis=-1))
 
 
-def _side_by_side(run: Callable[[int], tuple[Array, ...]], sequences: int) -> list[tuple[Array, ...]]:
+def _side_by_side(run: Callable[[int, int], tuple[Array, ...]], sequences: int) -> list[tuple[Array, ...]]:
     """What ``run`` returns for each share of the sequences, in order."""
     starts = range(0, sequences, TOGETHER)
-    if len(starts) == 1:
-        return [run(0)]
-    return list(_threads().map(run, starts))
+    ends = [min(start + TOGETHER, sequences) for start in starts]
+    return [run(0, sequences)] if len(starts) == 1 else list(_threads().map(run, starts, ends))
 
 
 @cache

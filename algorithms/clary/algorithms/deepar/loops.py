@@ -60,9 +60,9 @@ def _tangent(values: Array, bits: Array, powers: Array) -> None:
 
 
 @_compiled
-def _add(total: Array, row: Array) -> None:
+def _sum(total: Array, one: Array, other: Array) -> None:
     for b in range(total.shape[0]):
-        total[b] += row[b]
+        total[b] = one[b] + other[b]
 
 
 @_compiled
@@ -76,74 +76,85 @@ def _renewed(new: Array, enter: Array, candidate: Array, forget: Array, earlier:
 def _mixed(
     kept: Array, output: Array, squashed: Array, before: Array, earlier: Array, new: Array, hidden: Array
 ) -> None:
-    """A cell's hidden value and state, each mixed with a share of the old ones."""
+    """A cell's hidden value and state, each mixed with a share of the old ones, which they replace."""
     for b in range(hidden.shape[0]):
         shown = output[b] * squashed[b]
-        hidden[b] = shown + kept[b] * (before[b] - shown)
+        before[b] = shown + kept[b] * (before[b] - shown)
+        hidden[b] = before[b]
         new[b] = new[b] + kept[b] * (earlier[b] - new[b])
+        earlier[b] = new[b]
 
 
 @_compiled
 def forward(
-    gates_TGB: Array,
+    projected_TGB: Array,
     weights_GH: Array,
-    first_HB: Array,
+    hidden_HB: Array,
     cell_HB: Array,
     kept_THB: Array,
+    gates_TGB: Array,
     squashed_THB: Array,
     hidden_THB: Array,
     cells_THB: Array,
+    first: int,
+    last: int,
 ) -> None:
-    """All steps of these sequences; zoneout keeps the share ``kept_THB`` of the old state.
+    """All steps of the sequences from ``first`` to ``last``, from the projected inputs to the last four arrays.
 
-    The gates come as what the inputs and the bias add up to, and are left as they came out. Where all steps keep the
-    same share, T of ``kept_THB`` is 1.
+    Those are the gates as they came out, the new cells squashed, the hidden values and the cells. ``hidden_HB`` and
+    ``cell_HB`` come with the state before the first step and leave with that behind the last; they hold these
+    sequences alone. Zoneout keeps the share ``kept_THB`` of the old state; its T is 1 where all steps keep the same.
     """
     cells = weights_GH.shape[1]
-    product_GB, bits = np.empty_like(gates_TGB[0]), np.empty(gates_TGB.shape[2], np.int32)
+    product_GB, bits = np.empty((4 * cells, last - first), np.float32), np.empty(last - first, np.int32)
     powers = bits.view(np.float32)
-    for t in range(gates_TGB.shape[0]):
+    for t in range(projected_TGB.shape[0]):
         gates_GB, kept_HB = gates_TGB[t], kept_THB[min(t, kept_THB.shape[0] - 1)]
-        before_HB = hidden_THB[t - 1] if t else first_HB
-        earlier_HB = cells_THB[t - 1] if t else cell_HB
-        np.dot(weights_GH, before_HB, product_GB)
+        np.dot(weights_GH, hidden_HB, product_GB)
         for g in range(4 * cells):
-            _add(gates_GB[g], product_GB[g])
+            gate = gates_GB[g][first:last]
+            _sum(gate, projected_TGB[t, g][first:last], product_GB[g])
             if g < 3 * cells:
-                _logistic(gates_GB[g], bits, powers)
+                _logistic(gate, bits, powers)
             else:
-                _tangent(gates_GB[g], bits, powers)
+                _tangent(gate, bits, powers)
         for h in range(cells):
-            new, squashed = cells_THB[t, h], squashed_THB[t, h]
-            enter, forget, candidate = gates_GB[cells + h], gates_GB[2 * cells + h], gates_GB[3 * cells + h]
-            _renewed(new, enter, candidate, forget, earlier_HB[h], squashed)
+            output, enter = gates_GB[h][first:last], gates_GB[cells + h][first:last]
+            forget, candidate = gates_GB[2 * cells + h][first:last], gates_GB[3 * cells + h][first:last]
+            new, squashed = cells_THB[t, h][first:last], squashed_THB[t, h][first:last]
+            _renewed(new, enter, candidate, forget, cell_HB[h], squashed)
             _tangent(squashed, bits, powers)
-            _mixed(kept_HB[h], gates_GB[h], squashed, before_HB[h], earlier_HB[h], new, hidden_THB[t, h])
+            kept, hidden = kept_HB[h][first:last], hidden_THB[t, h][first:last]
+            _mixed(kept, output, squashed, hidden_HB[h], cell_HB[h], new, hidden)
 
 
 @_compiled
 def _through_cell(
     kept: Array,
-    output: Array,
-    enter: Array,
-    forget: Array,
-    candidate: Array,
+    o_gate: Array,
+    i_gate: Array,
+    f_gate: Array,
+    g_gate: Array,
     squashed: Array,
     earlier: Array,
     above: Array,
     by_hidden: Array,
     by_cell: Array,
+    slope_o: Array,
+    slope_i: Array,
+    slope_f: Array,
+    slope_g: Array,
 ) -> None:
-    """The gradients by one cell's gates, written over them, and by its state at the step before."""
+    """The gradients by the inputs of one cell's gates, and by its state at the step before."""
     for b in range(kept.shape[0]):
-        o, i, f, g, s, rest = output[b], enter[b], forget[b], candidate[b], squashed[b], _ONE - kept[b]
+        o, i, f, g, s, rest = o_gate[b], i_gate[b], f_gate[b], g_gate[b], squashed[b], _ONE - kept[b]
         hidden = by_hidden[b] + above[b]
         passed = hidden * rest
         new = by_cell[b] * rest + passed * o * (_ONE - s * s)
-        output[b] = passed * s * (o - o * o)
-        enter[b] = new * g * (i - i * i)
-        forget[b] = new * earlier[b] * (f - f * f)
-        candidate[b] = new * i * (_ONE - g * g)
+        slope_o[b] = passed * s * (o - o * o)
+        slope_i[b] = new * g * (i - i * i)
+        slope_f[b] = new * earlier[b] * (f - f * f)
+        slope_g[b] = new * i * (_ONE - g * g)
         by_cell[b] = by_cell[b] * kept[b] + new * f
         by_hidden[b] = hidden * kept[b]
 
@@ -151,39 +162,57 @@ def _through_cell(
 @_compiled
 def backward(
     gates_TGB: Array,
-    weights_HG: Array,
+    weights_GH: Array,
+    hidden_HB: Array,
     cell_HB: Array,
     kept_THB: Array,
     squashed_THB: Array,
+    hidden_THB: Array,
     cells_THB: Array,
     above_THB: Array,
     by_hidden_HB: Array,
     by_cell_HB: Array,
+    slopes_TGB: Array,
+    by_weights_GH: Array,
+    first: int,
+    last: int,
 ) -> None:
-    """The gradients by the gates' inputs, which are written over the gates, and by the first state.
+    """The gradients by the projected inputs and by the weights of these sequences, in the last two arrays.
 
-    ``above_THB`` are those by the hidden values as later layers see them; ``by_cell_HB`` comes with the gradient by
-    the last cells and leaves with that by the first; ``by_hidden_HB`` comes with zeros.
+    ``hidden_HB`` and ``cell_HB`` are the first state of all sequences; ``above_THB`` are the gradients by the hidden
+    values as later layers see them. ``by_cell_HB`` comes with the gradient by the last cells, ``by_hidden_HB`` with
+    zeros; both leave with those by the first state, and hold these sequences alone.
     """
-    cells, steps = weights_HG.shape[0], gates_TGB.shape[0]
-    product_HB = np.empty_like(by_hidden_HB)
+    cells, steps = weights_GH.shape[1], gates_TGB.shape[0]
+    slopes_GB, earlier_HB = np.empty((4 * cells, last - first), np.float32), np.empty_like(by_hidden_HB)
+    product_HB, product_GH = np.empty_like(by_hidden_HB), np.empty_like(by_weights_GH)
+    weights_HG = np.ascontiguousarray(weights_GH.T)
     for back in range(steps):
         t = steps - 1 - back
         gates_GB, kept_HB = gates_TGB[t], kept_THB[min(t, kept_THB.shape[0] - 1)]
-        earlier_HB = cells_THB[t - 1] if t else cell_HB
+        before_HB, old_HB = (hidden_THB[t - 1], cells_THB[t - 1]) if t else (hidden_HB, cell_HB)
         for h in range(cells):
             _through_cell(
-                kept_HB[h],
-                gates_GB[h],
-                gates_GB[cells + h],
-                gates_GB[2 * cells + h],
-                gates_GB[3 * cells + h],
-                squashed_THB[t, h],
-                earlier_HB[h],
-                above_THB[t, h],
+                kept_HB[h][first:last],
+                gates_GB[h][first:last],
+                gates_GB[cells + h][first:last],
+                gates_GB[2 * cells + h][first:last],
+                gates_GB[3 * cells + h][first:last],
+                squashed_THB[t, h][first:last],
+                old_HB[h][first:last],
+                above_THB[t, h][first:last],
                 by_hidden_HB[h],
                 by_cell_HB[h],
+                slopes_GB[h],
+                slopes_GB[cells + h],
+                slopes_GB[2 * cells + h],
+                slopes_GB[3 * cells + h],
             )
-        np.dot(weights_HG, gates_GB, product_HB)
+            earlier_HB[h] = before_HB[h][first:last]
+        np.dot(weights_HG, slopes_GB, product_HB)
+        np.dot(slopes_GB, earlier_HB.T, product_GH)
         for h in range(cells):
-            _add(by_hidden_HB[h], product_HB[h])
+            _sum(by_hidden_HB[h], by_hidden_HB[h], product_HB[h])
+        for g in range(4 * cells):
+            slopes_TGB[t, g][first:last] = slopes_GB[g]
+            _sum(by_weights_GH[g], by_weights_GH[g], product_GH[g])

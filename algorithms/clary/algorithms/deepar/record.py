@@ -29,7 +29,7 @@ Floats = npt.NDArray[np.float32]
 _NUMBERS = frozenset((int, float))
 _KINDS = {list: "a list", dict: "an object", type(None): "null", bool: "a boolean", np.ndarray: "a list"}
 _DATE = re.compile(r"(\d{4}-\d\d-\d\d)(?:[ T](\d\d:\d\d(?::\d\d)?)(?:\.\d+)?)?", re.ASCII)
-_ZONE = re.compile(r".*\d ?(Z|z|UTC|GMT|[+-]\d\d:?(\d\d)?)", re.ASCII | re.DOTALL)
+_ZONE = re.compile(_DATE.pattern + r" ?(?:Z|z|UTC|GMT|[+-]\d\d:?(?:\d\d)?)", re.ASCII)
 _EPOCH, _SECOND = datetime(1970, 1, 1), timedelta(seconds=1)
 _FIRST, _LAST = np.datetime64("0001-01-01", "s"), np.datetime64("9999-12-31T23:59:59", "s")
 _START = 'a date and time such as "2024-01-31 13:00:00"'
@@ -69,8 +69,12 @@ class Form:
         if not isinstance(record, Mapping):
             reason = f'a series must be an object such as {{"start": ..., "target": [...]}}; got {kind(record)}'
             raise DataError(reason)
-        start = _seconds(record.get(START))
-        target = _target(record.get(TARGET))
+        for name in (START, TARGET):
+            if record.get(name) is None:
+                there = ", ".join(str(other)[:40] for other, value in record.items() if value is not None)
+                reason = f"is missing; every series has start and target, this one {there or 'nothing'}"
+                raise DataError(reason, field=name)
+        start, target = _seconds(record[START]), _target(record[TARGET])
         cat = self._categories(record.get(CAT))
         return Record(start, target, cat, self._features(record.get(DYNAMIC), len(target)))
 
@@ -85,7 +89,7 @@ class Form:
             if type(value) is not int or not 0 <= value < LARGEST_CAT:
                 reason = f"found {kind(value)}; categories are integers from 0 to {LARGEST_CAT - 1}"
                 raise DataError(reason, field=f"{CAT}[{at}]")
-        _check_count(CAT, len(given), "integers", self.cat)
+        _check_count(CAT, len(given), "integer", self.cat)
         for at, (value, size) in enumerate(zip(given, self.cardinality, strict=False)):
             if value >= size:
                 reason = f"found {value}; this category has the values 0 to {size - 1}, {self.cat.why}"
@@ -101,7 +105,7 @@ class Form:
             if not isinstance(row, (list, np.ndarray)):
                 reason = f"found {kind(row)}; dynamic_feat is a list of lists, one for each feature"
                 raise DataError(reason, field=f"{DYNAMIC}[{at}]")
-        _check_count(DYNAMIC, len(given), "features", self.dynamic)
+        _check_count(DYNAMIC, len(given), "feature", self.dynamic)
         for at, row in enumerate(given):
             if len(row) - length not in self.ahead or len(row) != len(given[0]):
                 raise DataError(self._wrong_length(len(row), length, at), field=f"{DYNAMIC}[{at}]")
@@ -134,9 +138,11 @@ def _present(name: str, given: Any, expected: Expected) -> bool:
 
 def _check_count(name: str, found: int, what: str, expected: Expected) -> None:
     if not found:
-        raise DataError(f"is empty; leave the field out of every series where there are no {what}", field=name)
+        raise DataError(f"is empty; leave the field out of every series where there is no {what}", field=name)
     if found != expected.count:
-        raise DataError(f"holds {found} {what}; it must hold {expected.count}, {expected.why}", field=name)
+        plural = "s" if found > 1 else ""
+        reason = f"holds {found} {what}{plural}; it must hold {expected.count}, {expected.why}"
+        raise DataError(reason, field=name)
 
 
 def _seconds(given: Any) -> int:
@@ -145,8 +151,6 @@ def _seconds(given: Any) -> int:
         return _parsed(given)
     if isinstance(given, np.datetime64) and _FIRST <= given <= _LAST:
         return int(given.astype(np.int64))
-    if given is None or (isinstance(given, np.datetime64) and np.isnat(given)):
-        raise DataError(f"is missing; every series needs {_START}", field=START)
     raise DataError(f"must be {_START}; got {kind(given)}", field=START)
 
 
@@ -164,8 +168,6 @@ def _parsed(text: str) -> int:
 
 
 def _target(given: Any) -> Floats:
-    if given is None:
-        raise DataError("is missing; every series needs a list of numbers", field=TARGET)
     if not isinstance(given, (list, np.ndarray)):
         raise DataError(f"must be a list of numbers; got {kind(given)}", field=TARGET)
     if not len(given):
