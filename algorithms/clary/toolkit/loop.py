@@ -239,7 +239,11 @@ class Epoch:
 
     @property
     def loss(self) -> float:
-        """The mean loss of a record, of all processes, up to the last look or behind the steps; NaN before that."""
+        """The mean loss of a record since the epoch began, of all processes, which must all ask; NaN before a step.
+
+        Between steps, a GPU is waited for.
+        """
+        self._loop._look()
         return self._loop._lost / self._loop._seen if self._loop._seen else math.nan
 
     def steps(self, batches: Iterable[Batch]) -> Iterator[Batch]:

@@ -170,29 +170,45 @@ class _Compiled(Function):
         given = tuple(_array(each) for each in (projected_TGB, weights_GH, hidden_HB, cell_HB, kept))
         projected, weights, first, cell, shares = given
         steps, _, sequences = projected.shape
-        gates, made = np.empty_like(projected), np.empty((3, steps, *first.shape), np.float32)
+        gates = np.empty_like(projected)
+        squashed, hidden, cells = np.empty((3, steps, *first.shape), np.float32)
 
         def run(start: int, end: int) -> tuple[Array, ...]:
-            own = first[:, start:end].copy(), cell[:, start:end].copy()
-            loops.forward(projected, weights, *own, shares, gates, *made, start, end)
-            return own
+            last, last_cell = first[:, start:end].copy(), cell[:, start:end].copy()
+            loops.forward(projected, weights, last, last_cell, shares, gates, squashed, hidden, cells, start, end)
+            return last, last_cell
 
         parts = _side_by_side(run, sequences)
-        ctx.saved = gates, weights, first, cell, shares, *made
-        return torch.from_numpy(made[1]), _joined(part[1] for part in parts)
+        ctx.saved = gates, weights, first, cell, shares, squashed, hidden, cells
+        return torch.from_numpy(hidden), _joined(part[1] for part in parts)
 
     @staticmethod
     def backward(ctx: Any, *above: Tensor) -> tuple[Tensor | None, ...]:
         """The gradients of the loss by the projected inputs, the weights and the first state."""
         by_hidden_values, by_cells = (_array(each) for each in above)
-        gates, weights = ctx.saved[:2]
+        gates, weights, first, cell, shares, squashed, hidden, cells = ctx.saved
         slopes = np.empty_like(gates)
 
         def run(start: int, end: int) -> tuple[Array, ...]:
             by_cell, by_weights = by_cells[:, start:end].copy(), np.zeros_like(weights)
             by_hidden = np.zeros_like(by_cell)
-            own = by_hidden_values, by_hidden, by_cell, slopes, by_weights
-            loops.backward(*ctx.saved, *own, start, end)
+            loops.backward(
+                gates,
+                weights,
+                first,
+                cell,
+                shares,
+                squashed,
+                hidden,
+                cells,
+                by_hidden_values,
+                by_hidden,
+                by_cell,
+                slopes,
+                by_weights,
+                start,
+                end,
+            )
             return by_weights, by_hidden, by_cell
 
         parts = _side_by_side(run, gates.shape[-1])

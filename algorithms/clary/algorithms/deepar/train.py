@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from clary.algorithms.deepar.data import FEWEST_OBSERVATIONS, Fields, Series, check_support, read
+from clary.algorithms.deepar.data import Fields, Series, check_observations, check_support, read
 from clary.algorithms.deepar.evaluate import Errors
 from clary.algorithms.deepar.model import Forecaster, Network
 from clary.algorithms.deepar.spec import Hyperparameters
@@ -39,19 +39,24 @@ def train(job: Job[Hyperparameters]) -> Artifact:
     if "test" in job.channels:
         test, _ = read(job.channel("test"), job.hyperparameters, fields)
         _describe(job, test, "Test")
-    forecaster = Replicas.of(job).run(_fit, job, _long_enough(job, series), fields, usual)
+    sharded = job.channel("train").sharded
+    forecaster = Replicas.of(job).run(_fit, job, _long_enough(job, series), fields, usual, sharded)
     if test is not None and not job.stopped():
         _score(job, forecaster, test)
     return forecaster.artifact()
 
 
-def _fit(job: Job[Hyperparameters], replicas: Replicas, series: Series, fields: Fields, usual: float) -> Forecaster:
+def _fit(
+    job: Job[Hyperparameters], replicas: Replicas, series: Series, fields: Fields, usual: float, sharded: bool
+) -> Forecaster:
     """Train in this process, together with the others."""
     hp = job.hyperparameters
     network = Network(hp, fields, usual).to(replicas.device)
     optimizer = torch.optim.Adam(network.parameters(), lr=hp.learning_rate)
     windows = Windows(series, network.lags, usual, replicas.device)
-    draws = Draws(series.lengths - hp.prediction_length + 1, _batch_size(job))
+    # Hosts with other series each draw a part of a batch; those with the same share it.
+    hosts = replicas.size // replicas.local if sharded else 1
+    draws = Draws(series.lengths - hp.prediction_length + 1, -(-hp.mini_batch_size // hosts))
     if draws.passes > 1:
         job.log.say(
             f"Small number of time series. Doing {draws.passes} passes over dataset with prob "
@@ -60,7 +65,7 @@ def _fit(job: Job[Hyperparameters], replicas: Replicas, series: Series, fields: 
     loop = Loop(job, replicas, network, optimizer, epochs=hp.epochs, clip=CLIP)
     loss = float("nan")
     for epoch in loop:
-        for batch in epoch.steps(_batches(job, replicas, windows, draws, epoch.number)):
+        for batch in epoch.steps(_batches(job, replicas, windows, draws, epoch.number, sharded)):
             epoch.learn(loop.module(batch), len(batch))
             _report_batch(job, replicas, loop, epoch)
         loss = epoch.loss
@@ -80,28 +85,23 @@ def _fit(job: Job[Hyperparameters], replicas: Replicas, series: Series, fields: 
 
 
 def _batches(
-    job: Job[Hyperparameters], replicas: Replicas, windows: Windows, draws: Draws, epoch: int
+    job: Job[Hyperparameters], replicas: Replicas, windows: Windows, draws: Draws, epoch: int, sharded: bool
 ) -> Iterator[Batch]:
     """This process's batches of an epoch; processes that see the same series share each batch."""
-    hp, shared = job.hyperparameters, not job.channel("train").sharded
-    rng = np.random.default_rng([job.seed, epoch, 0 if shared else replicas.rank])
-    own = slice(replicas.rank, None, replicas.size) if shared else slice(None)
-    for index_B, split_B in draws.epoch(rng):
+    hp = job.hyperparameters
+    host, sharing = (replicas.rank // replicas.local, replicas.local) if sharded else (0, replicas.size)
+    own = slice(replicas.rank % sharing, None, sharing)
+    for index_B, split_B in draws.epoch(np.random.default_rng([job.seed, epoch, host])):
         if len(index_B[own]):
             first_B = split_B[own] - hp.context_length
             yield windows.cut(index_B[own], first_B, hp.context_length, hp.context_length + hp.prediction_length)
 
 
-def _batch_size(job: Job[Hyperparameters]) -> int:
-    """Windows that a batch has here: all of it, to be shared, or this host's part where it has other series."""
-    hosts = job.cluster.size if job.channel("train").sharded else 1
-    return -(-job.hyperparameters.mini_batch_size // hosts)
-
-
 def _report_batch(job: Job[Hyperparameters], replicas: Replicas, loop: Loop, epoch: Epoch) -> None:
-    number = loop.step
-    if replicas.leads and number % PRINT_EVERY == 0:
-        job.log.metric("train:loss:batch", epoch.loss, epoch=epoch.number, batch=number)
+    if loop.step % PRINT_EVERY == 0:
+        loss = epoch.loss
+        if replicas.leads:
+            job.log.metric("train:loss:batch", loss, epoch=epoch.number, batch=loop.step)
 
 
 def _report_epoch(job: Job[Hyperparameters], replicas: Replicas, loop: Loop, epoch: Epoch) -> None:
@@ -151,11 +151,7 @@ def _usual(job: Job[Hyperparameters], series: Series) -> float:
     if job.channel("train").sharded:
         sums = job.cluster.sum(sums)
     size, count = sums.tolist()
-    if count < FEWEST_OBSERVATIONS:
-        raise DataError(
-            f"all series together have {count:.0f} observations; DeepAR needs at least {FEWEST_OBSERVATIONS}",
-            source="channel train",
-        )
+    check_observations(int(count))
     return float(size / count) or 1.0
 
 
