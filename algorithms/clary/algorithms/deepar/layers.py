@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +25,7 @@ from clary.algorithms.deepar import loops
 from clary.toolkit.device import cores
 
 Array = npt.NDArray[Any]
-TOGETHER = 64  # sequences in a share: few enough for a core's cache, enough for its wide registers
+Part = TypeVar("Part")
 State = list[tuple[Tensor, Tensor]]
 """Of each layer, the hidden values and the cells (H, B)."""
 
@@ -170,17 +170,16 @@ class _Compiled(Function):
         given = tuple(_array(each) for each in (projected_TGB, weights_GH, hidden_HB, cell_HB, kept))
         projected, weights, first, cell, shares = given
         steps, _, sequences = projected.shape
-        gates = np.empty_like(projected)
+        # Without gradients nobody needs the projected inputs again.
+        gates = np.empty_like(projected) if any(ctx.needs_input_grad) else projected
         squashed, hidden, cells = np.empty((3, steps, *first.shape), np.float32)
 
-        def run(start: int, end: int) -> tuple[Array, ...]:
-            last, last_cell = first[:, start:end].copy(), cell[:, start:end].copy()
-            loops.forward(projected, weights, last, last_cell, shares, gates, squashed, hidden, cells, start, end)
-            return last, last_cell
+        def run(start: int, end: int) -> None:
+            loops.forward(projected, weights, first, cell, shares, gates, squashed, hidden, cells, start, end)
 
-        parts = _side_by_side(run, sequences)
+        _side_by_side(run, sequences, -(-sequences // (loops.TOGETHER * cores())) * loops.TOGETHER)
         ctx.saved = gates, weights, first, cell, shares, squashed, hidden, cells
-        return torch.from_numpy(hidden), _joined(part[1] for part in parts)
+        return torch.from_numpy(hidden), torch.from_numpy(cells[-1])
 
     @staticmethod
     def backward(ctx: Any, *above: Tensor) -> tuple[Tensor | None, ...]:
@@ -211,7 +210,7 @@ class _Compiled(Function):
             )
             return by_weights, by_hidden, by_cell
 
-        parts = _side_by_side(run, gates.shape[-1])
+        parts = _side_by_side(run, gates.shape[-1], loops.TOGETHER)
         by_weights = torch.from_numpy(np.sum([part[0] for part in parts], axis=0))
         by_first = (_joined(part[place] for part in parts) for place in (1, 2))
         return torch.from_numpy(slopes), by_weights, *by_first, None
@@ -226,10 +225,10 @@ def _joined(parts: Iterable[Array]) -> Tensor:
     return torch.from_numpy(np.concatenate(list(parts), axis=-1))
 
 
-def _side_by_side(run: Callable[[int, int], tuple[Array, ...]], sequences: int) -> list[tuple[Array, ...]]:
-    """What ``run`` returns for each share of the sequences, in order."""
-    starts = range(0, sequences, TOGETHER)
-    ends = [min(start + TOGETHER, sequences) for start in starts]
+def _side_by_side(run: Callable[[int, int], Part], sequences: int, each: int) -> list[Part]:
+    """What ``run`` returns for each share of so many sequences, in order."""
+    starts = range(0, sequences, each)
+    ends = [min(start + each, sequences) for start in starts]
     return [run(0, sequences)] if len(starts) == 1 else list(_threads().map(run, starts, ends))
 
 

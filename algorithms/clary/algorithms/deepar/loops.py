@@ -18,6 +18,8 @@ from numba import njit
 Array = npt.NDArray[Any]
 Loop = TypeVar("Loop", bound=Callable[..., Any])
 
+TOGETHER = 64  # sequences in a share: few enough for a core's cache, enough for its wide registers
+
 # e to the x is 2 to the k times a polynomial of what is left, which is at most half of ln 2 (Cody and Waite 1980).
 _LOG2_E, _LN2_HIGH, _LN2_LOW = np.float32(1.44269504), np.float32(0.693359375), np.float32(-2.12194440e-4)
 _LARGEST = np.float32(87.0)  # beyond it the exponential does not fit a float
@@ -96,36 +98,40 @@ def forward(
     squashed_THB: Array,
     hidden_THB: Array,
     cells_THB: Array,
-    first: int,
-    last: int,
+    start: int,
+    end: int,
 ) -> None:
-    """All steps of the sequences from ``first`` to ``last``, from the projected inputs to the last four arrays.
+    """All steps of the sequences from ``start`` to ``end``, from the projected inputs to the last four arrays.
 
-    Those are the gates as they came out, the new cells squashed, the hidden values and the cells. ``hidden_HB`` and
-    ``cell_HB`` come with the state before the first step and leave with that behind the last; they hold these
-    sequences alone. Zoneout keeps the share ``kept_THB`` of the old state; its T is 1 where all steps keep the same.
+    Those are the gates as they came out, which may be the projected inputs themselves, the new cells squashed, the
+    hidden values and the cells. ``hidden_HB`` and ``cell_HB`` are the state before the first step. Zoneout keeps the
+    share ``kept_THB`` of the old state; its T is 1 where all steps keep the same.
     """
     cells = weights_GH.shape[1]
-    product_GB, bits = np.empty((4 * cells, last - first), np.float32), np.empty(last - first, np.int32)
-    powers = bits.view(np.float32)
-    for t in range(projected_TGB.shape[0]):
-        gates_GB, kept_HB = gates_TGB[t], kept_THB[min(t, kept_THB.shape[0] - 1)]
-        np.dot(weights_GH, hidden_HB, product_GB)
-        for g in range(4 * cells):
-            gate = gates_GB[g][first:last]
-            _sum(gate, projected_TGB[t, g][first:last], product_GB[g])
-            if g < 3 * cells:
-                _logistic(gate, bits, powers)
-            else:
-                _tangent(gate, bits, powers)
-        for h in range(cells):
-            output, enter = gates_GB[h][first:last], gates_GB[cells + h][first:last]
-            forget, candidate = gates_GB[2 * cells + h][first:last], gates_GB[3 * cells + h][first:last]
-            new, squashed = cells_THB[t, h][first:last], squashed_THB[t, h][first:last]
-            _renewed(new, enter, candidate, forget, cell_HB[h], squashed)
-            _tangent(squashed, bits, powers)
-            kept, hidden = kept_HB[h][first:last], hidden_THB[t, h][first:last]
-            _mixed(kept, output, squashed, hidden_HB[h], cell_HB[h], new, hidden)
+    for first in range(start, end, TOGETHER):
+        last = min(first + TOGETHER, end)
+        before_HB = hidden_HB[:, first:last].copy()
+        earlier_HB = cell_HB[:, first:last].copy()
+        product_GB, bits = np.empty((4 * cells, last - first), np.float32), np.empty(last - first, np.int32)
+        powers = bits.view(np.float32)
+        for t in range(projected_TGB.shape[0]):
+            gates_GB, kept_HB = gates_TGB[t], kept_THB[min(t, kept_THB.shape[0] - 1)]
+            np.dot(weights_GH, before_HB, product_GB)
+            for g in range(4 * cells):
+                gate = gates_GB[g][first:last]
+                _sum(gate, projected_TGB[t, g][first:last], product_GB[g])
+                if g < 3 * cells:
+                    _logistic(gate, bits, powers)
+                else:
+                    _tangent(gate, bits, powers)
+            for h in range(cells):
+                output, enter = gates_GB[h][first:last], gates_GB[cells + h][first:last]
+                forget, candidate = gates_GB[2 * cells + h][first:last], gates_GB[3 * cells + h][first:last]
+                new, squashed = cells_THB[t, h][first:last], squashed_THB[t, h][first:last]
+                _renewed(new, enter, candidate, forget, earlier_HB[h], squashed)
+                _tangent(squashed, bits, powers)
+                kept, hidden = kept_HB[h][first:last], hidden_THB[t, h][first:last]
+                _mixed(kept, output, squashed, before_HB[h], earlier_HB[h], new, hidden)
 
 
 @_compiled
@@ -177,11 +183,11 @@ def backward(
     first: int,
     last: int,
 ) -> None:
-    """The gradients by the projected inputs and by the weights of these sequences, in the last two arrays.
+    """The gradients by the projected inputs and by the weights of at most ``TOGETHER`` sequences, in the last arrays.
 
-    ``hidden_HB`` and ``cell_HB`` are the first state of all sequences; ``above_THB`` are the gradients by the hidden
-    values as later layers see them. ``by_cell_HB`` comes with the gradient by the last cells, ``by_hidden_HB`` with
-    zeros; both leave with those by the first state, and hold these sequences alone.
+    ``hidden_HB`` and ``cell_HB`` are the first state; ``above_THB`` are the gradients by the hidden values as later
+    layers see them. ``by_cell_HB`` comes with the gradient by the last cells, ``by_hidden_HB`` with zeros; both leave
+    with those by the first state, and hold these sequences alone.
     """
     cells, steps = weights_GH.shape[1], gates_TGB.shape[0]
     slopes_GB, earlier_HB = np.empty((4 * cells, last - first), np.float32), np.empty_like(by_hidden_HB)

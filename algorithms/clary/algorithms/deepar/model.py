@@ -28,7 +28,7 @@ from clary.toolkit.artifact import Artifact
 from clary.toolkit.errors import UserError
 
 Array = npt.NDArray[Any]
-PATHS_AT_ONCE = 4096  # so that what a step touches stays in the processor's cache
+PATHS_AT_ONCE = 2048  # so that what a step touches stays in the processor's cache
 
 
 class Network(nn.Module):
