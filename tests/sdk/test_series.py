@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas
@@ -17,7 +18,13 @@ from clary.toolkit.errors import UserError
 pytestmark = pytest.mark.slow
 
 SERIES = seasonal(12, 96)
-SETTINGS = {"time_freq": "H", "context_length": 12, "prediction_length": 6, "epochs": 1, "num_cells": 8}
+SETTINGS: dict[str, Any] = {
+    "time_freq": "H",
+    "context_length": 12,
+    "prediction_length": 6,
+    "epochs": 1,
+    "num_cells": 8,
+}
 
 
 @pytest.fixture(scope="module")
