@@ -80,6 +80,25 @@ def test_kinds_and_shapes_are_kept(kind: type) -> None:
             assert (found == array).all()
 
 
+def test_a_host_knows_the_address_that_others_see() -> None:
+    assert Cluster().own_address == "127.0.0.1"
+    assert set(on_all(lambda cluster: cluster.own_address)) == {"127.0.0.1"}
+
+
+def test_a_host_asks_why_another_has_left() -> None:
+    def work(cluster: Cluster) -> str:
+        if cluster.rank == 1:
+            cluster.fail("host b has left the job: a bad row")
+            return ""
+        found = cluster.reason(10)
+        if cluster.leads:
+            cluster.fail(str(found))
+        return str(found)
+
+    assert Cluster().reason(10) is None
+    assert set(on_all(work)) == {"", "host b has left the job: a bad row"}
+
+
 def test_a_gather_keeps_the_order_of_ranks_and_different_shapes() -> None:
     first, *others = on_all(lambda cluster: cluster.gather(np.full(cluster.rank + 1, cluster.rank)))
     assert [array.tolist() for array in first] == [[0], [1, 1], [2, 2, 2]]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
-from clary.toolkit.errors import UserError
+from clary.toolkit.errors import PlatformError, UserError
 from clary.toolkit.spec import AlgorithmSpec
 
 if TYPE_CHECKING:
@@ -58,4 +58,14 @@ def example(name: str) -> Example:
 
 
 def _part(name: str, part: str) -> Any:
-    return import_module(f"clary.algorithms.{name}.{part}")
+    try:
+        return import_module(f"clary.algorithms.{name}.{part}")
+    except ModuleNotFoundError as missing:
+        package = (missing.name or "clary").partition(".")[0]
+        if package == "clary":
+            raise
+        declared = spec(name)
+        extras = ",".join(declared.extras)
+        raise PlatformError(
+            f"{declared.title} needs the package {package}; pip install 'clary[{extras}]' brings it"
+        ) from None

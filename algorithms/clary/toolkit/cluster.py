@@ -118,6 +118,20 @@ class Cluster:
             with contextlib.suppress(PlatformError):
                 peer.send_reason(reason)
 
+    def reason(self, seconds: float) -> PlatformError | None:
+        """Why another host has left, for one that noticed in another way; None where none has within that time."""
+        if not self._peers:
+            return None
+        with selectors.DefaultSelector() as words:
+            for peer in self._peers:
+                words.register(peer, selectors.EVENT_READ, peer)
+            for key, _ in words.select(seconds):
+                try:
+                    key.data.receive(seconds=seconds)
+                except PlatformError as error:
+                    return error
+        return None
+
     def close(self) -> None:
         """Leave; hosts that still wait for this one are told at once."""
         for peer in self._peers:
@@ -199,6 +213,10 @@ class _Peer:
     def own_address(self) -> str:
         """The address of this end of the connection."""
         return str(self._connection.getsockname()[0])
+
+    def fileno(self) -> int:
+        """The number of the connection, for those who wait for several."""
+        return self._connection.fileno()
 
     def send(self, arrays: Sequence[Array]) -> None:
         """Hand the arrays over; PlatformError if the host has left."""

@@ -51,7 +51,8 @@ class DataError(UserError):
         field: str = "",
         kind: str = "row",
     ) -> None:
-        self.reason, self.source, self.row, self.column, self.field = reason, source, row, column, field
+        self.reason, self.source, self.row, self.column = reason, source, row, column
+        self.field, self.kind = field, kind
         place = [source] if source else []
         place += [f"{kind} {row}"] if row is not None else []
         place += [f"column {column}"] if column is not None else []

@@ -6,12 +6,12 @@ import multiprocessing
 import os
 import signal
 import threading
-import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnContext
 from multiprocessing.process import BaseProcess
 from typing import Any
 
@@ -25,22 +25,20 @@ class _Follower:
     process: BaseProcess
     words: Connection
 
-    def reason(self, before: float, deadline: float) -> tuple[float, Exception] | None:
-        """When it failed and why, if that was before that time."""
-        if not self.words.poll(max(0.0, deadline - time.monotonic())):
-            return None
+    def error(self) -> Exception | None:
+        """Why it failed, or None where it did not; it has spoken, or is gone."""
         try:
-            when, error = self.words.recv()
+            told: Exception = self.words.recv()
         except (EOFError, OSError):
             self.process.join(LAST_WORDS)
-            code = self.process.exitcode
-            if not code:
-                return None
-            end = (
-                f"was killed by signal {-code}, perhaps for want of memory" if code < 0 else f"ended with code {code}"
-            )
-            return 0.0, PlatformError(f"{self.process.name} {end}; see the log")
-        return (when, error) if when < before else None
+            return self._ended(self.process.exitcode or 0)
+        return told
+
+    def _ended(self, code: int) -> PlatformError | None:
+        if not code:
+            return None
+        end = f"was killed by signal {-code}, perhaps for want of memory" if code < 0 else f"ended with code {code}"
+        return PlatformError(f"{self.process.name} {end}; see the log")
 
 
 class Followers:
@@ -54,24 +52,25 @@ class Followers:
         context = multiprocessing.get_context("spawn")
         self._members: list[_Follower] = []
         self._ending = False
-        for number, arguments in enumerate(given, 1):
-            own, theirs = context.Pipe()
-            process = context.Process(
-                target=_follow, args=(theirs, work, arguments), name=f"process {number}", daemon=True
-            )
-            process.start()
-            theirs.close()
-            self._members.append(_Follower(process, own))
+        try:
+            for number, arguments in enumerate(given, 1):
+                self._start(context, number, work, arguments)
+        except BaseException:
+            self.end()
+            raise
 
     def watch(self, lost: Callable[[], None]) -> None:
         """Call ``lost`` from another thread as soon as one of them fails."""
         threading.Thread(target=self._watch, args=(lost,), name="clary-followers", daemon=True).start()
 
-    def reason(self, before: float) -> Exception | None:
-        """Why the first of them failed before that time, or None; waits a little for an answer."""
-        deadline = time.monotonic() + LAST_WORDS
-        found = [reason for each in self._members if (reason := each.reason(before, deadline))]
-        return min(found, key=lambda each: each[0])[1] if found else None
+    def errors(self) -> Iterator[Exception]:
+        """Why some of them failed, as they say so; ends when all are gone, or none has spoken for a while."""
+        waiting: dict[Any, _Follower] = {each.words: each for each in self._members}
+        while waiting and (spoken := wait(list(waiting), LAST_WORDS)):
+            for words in spoken:
+                error = waiting.pop(words).error()
+                if error is not None:
+                    yield error
 
     def end(self) -> None:
         """Let none of them go on."""
@@ -85,9 +84,19 @@ class Followers:
         """Wait until all have done their work; the error of one that fails is raised here."""
         for each in self._members:
             each.process.join()
-        error = self.reason(float("inf"))
-        if error is not None:
+        for error in self.errors():
             raise error
+
+    def _start(
+        self, context: SpawnContext, number: int, work: Callable[..., object], arguments: tuple[Any, ...]
+    ) -> None:
+        own, theirs = context.Pipe()
+        process = context.Process(
+            target=_follow, args=(theirs, work, arguments), name=f"process {number}", daemon=True
+        )
+        process.start()
+        theirs.close()
+        self._members.append(_Follower(process, own))
 
     def _watch(self, lost: Callable[[], None]) -> None:
         waiting: dict[Any, BaseProcess] = {each.process.sentinel: each.process for each in self._members}
@@ -106,7 +115,7 @@ def _follow(words: Connection, work: Callable[..., object], arguments: tuple[Any
         work(*arguments)
     except Exception as error:
         with suppress(OSError):
-            words.send((time.monotonic(), _plain(error)))
+            words.send(_plain(error))
         os._exit(1)
 
 

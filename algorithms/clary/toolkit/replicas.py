@@ -11,9 +11,9 @@ import os
 import socket
 import struct
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -25,8 +25,8 @@ import torch.distributed as dist
 from clary.toolkit.checkpoint import Checkpoints
 from clary.toolkit.cluster import SILENCE, Cluster
 from clary.toolkit.device import cores
-from clary.toolkit.errors import PlatformError
-from clary.toolkit.followers import Followers
+from clary.toolkit.errors import PlatformError, UserError
+from clary.toolkit.followers import LAST_WORDS, Followers
 from clary.toolkit.job import Job, Log
 
 Answer = TypeVar("Answer")
@@ -72,24 +72,27 @@ class Replicas:
         process ends the work of all.
         """
         if self.size == 1:
-            torch.manual_seed(job.seed)
-            return work(job, self, *arguments)
+            return self._work(work, job, arguments)
         store, place = _meeting(job.cluster, self.size)
         others = [replace(self, rank=self.rank + at, device=_device(job.device, at)) for at in range(1, self.local)]
         followers = Followers(
             _follow, [(each, place, job.cluster.own_address, work, _share(job), arguments) for each in others]
         )
+        threads = torch.get_num_threads()
         try:
-            with self._joined(store, job.cluster.own_address):
-                if self.device.type == "cuda":
-                    followers.watch(_abort)  # a GPU would wait for a lost one
-                try:
-                    answer = self._work(work, job, arguments)
-                except RuntimeError as error:
-                    raise self._cause(error, followers, job.cluster) from error
+            self._join(store, job.cluster.own_address)
+            if self.device.type == "cuda":
+                followers.watch(_leave)  # a GPU would wait for a lost one
+            answer = self._work(work, job, arguments)
             followers.join()
+        except RuntimeError as error:
+            if not _is_lost_connection(error):
+                raise
+            raise self._cause(error, followers, job.cluster) from error
         finally:
             followers.end()
+            _leave()
+            torch.set_num_threads(threads)
         return answer
 
     def sum(self, numbers: Sequence[float]) -> list[float]:
@@ -125,43 +128,36 @@ class Replicas:
 
     def _work(self, work: Callable[..., Answer], job: Job[Any], arguments: tuple[Any, ...]) -> Answer:
         torch.manual_seed(job.seed)
-        answer = work(job, self, *arguments)
+        try:
+            answer = work(job, self, *arguments)
+        except torch.OutOfMemoryError as error:
+            raise UserError(
+                "the memory of the GPU does not hold a step of this job; lower mini_batch_size, or use a larger GPU "
+                f"({error})"
+            ) from error
         self.sum([0])  # nobody leaves while others still talk
         return answer
 
-    @contextmanager
-    def _joined(self, store: dist.Store, address: str) -> Iterator[None]:
-        """Meet the other processes, through the network interface that has this address; inside, sums are of all."""
-        threads, cuda = torch.get_num_threads(), self.device.type == "cuda"
+    def _join(self, store: dist.Store, address: str) -> None:
+        """Meet the other processes, through the network interface that has this address."""
+        cuda = self.device.type == "cuda"
         if cuda:
             torch.cuda.set_device(self.device)
         torch.set_num_threads(max(1, cores() // self.local))
         # Gloo would take the address that this host's name stands for, which others may not reach.
         if name := _interface(address):
             os.environ.setdefault("GLOO_SOCKET_IFNAME", name)
-        try:
-            kind = "cpu:gloo,cuda:nccl" if cuda else "gloo"
-            dist.init_process_group(kind, store=store, rank=self.rank, world_size=self.size, timeout=_WAIT)
-            yield
-        except BaseException:
-            _abort()
-            raise
-        finally:
-            if dist.is_initialized():
-                dist.destroy_process_group()
-            torch.set_num_threads(threads)
+        kind = "cpu:gloo,cuda:nccl" if cuda else "gloo"
+        dist.init_process_group(kind, store=store, rank=self.rank, world_size=self.size, timeout=_WAIT)
 
     def _cause(self, error: RuntimeError, followers: Followers, cluster: Cluster) -> Exception:
-        """Why the work failed: where a process or a host leaves, all that the others see is a lost connection."""
-        reason = followers.reason(time.monotonic())
-        if reason is not None:
-            return reason
-        _abort()  # so that no other host waits for this one
-        try:
-            cluster.sum(np.zeros(1))
-        except PlatformError as told:
-            return told
-        return error
+        """Why the connection was lost, by the word of the process or the host that failed."""
+        for told in followers.errors():
+            if not _is_lost_connection(told):
+                return told
+        return cluster.reason(LAST_WORDS) or PlatformError(
+            f"the connection to another process of this job was lost: {error}"
+        )
 
 
 class _Shell(torch.nn.Module):  # type: ignore[misc]
@@ -202,8 +198,9 @@ def _follow(
     given: tuple[Any, ...],
 ) -> None:
     job: Job[Any] = Job(**share, channels={}, cluster=Cluster(), log=_Silence(), checkpoints=Checkpoints(None, {}))
-    with replicas._joined(dist.TCPStore(*place, replicas.size, timeout=_WAIT), address):
-        replicas._work(work, job, given)
+    replicas._join(dist.TCPStore(*place, replicas.size, timeout=_WAIT), address)
+    replicas._work(work, job, given)
+    _leave()
 
 
 def _share(job: Job[Any]) -> dict[str, Any]:
@@ -226,11 +223,28 @@ def _meeting(cluster: Cluster, size: int) -> tuple[dist.Store, tuple[str, int]]:
     return dist.TCPStore(*place, size, timeout=_WAIT), place
 
 
-def _abort() -> None:
-    """Give up what is under way between the processes; the others are told that this one is gone."""
-    # Not every release of torch can do so for every kind of device; then the others notice when this process ends.
-    with suppress(AttributeError, RuntimeError):
-        dist.group.WORLD.abort()
+def _is_lost_connection(error: Exception) -> bool:
+    # Most of what torch raises here has no type of its own, but the name of the library in its text.
+    named = any(name in str(error).lower() for name in ("gloo", "nccl"))
+    return isinstance(error, RuntimeError) and (named or isinstance(error, dist.DistError))
+
+
+def _leave() -> None:
+    """Leave the other processes, whatever is under way."""
+    # Where another process is lost, torch may wait for it without end.
+    leaving = threading.Thread(target=_close, name="clary-leaving", daemon=True)
+    leaving.start()
+    leaving.join(LAST_WORDS)
+
+
+def _close() -> None:
+    group = dist.group.WORLD
+    if group is not None:
+        # Not every release of torch can do so for every kind of device.
+        with suppress(AttributeError, RuntimeError):
+            group.abort()
+        with suppress(AssertionError, RuntimeError, ValueError):
+            dist.destroy_process_group()
 
 
 def _interface(address: str) -> str | None:

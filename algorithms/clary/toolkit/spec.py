@@ -94,11 +94,11 @@ class Channel:
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
-    """One value of an answer; ``shape`` is ``scalar`` or ``vector``."""
+    """One value of an answer; ``shape`` is ``scalar``, ``vector``, or ``object`` for vectors by name."""
 
     name: str
     doc: str
-    shape: Literal["scalar", "vector"] = "scalar"
+    shape: Literal["scalar", "vector", "object"] = "scalar"
     optional: bool = False
 
 

@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,7 +21,7 @@ from clary.toolkit.media import MediaType
 
 if TYPE_CHECKING:
     from clary.sdk.explanation import Explanation
-    from clary.toolkit.predictor import TabularPredictor
+    from clary.toolkit.predictor import Predictor
 
 # Numbers of which a picture is drawn: a quarter of a gigabyte.
 _MOST_DRAWN = 1 << 26
@@ -93,14 +93,15 @@ def _named(path: Path | None) -> list[str]:
 
 
 def _explained(
-    predictor: TabularPredictor, data: Path, given: MediaType, names: list[str], *, shown: bool
+    loaded: Predictor[Any, Any], data: Path, given: MediaType, names: list[str], *, shown: bool
 ) -> Iterator[Explanation]:
     """The explanations of the rows, part by part."""
     from clary.sdk.answers import Predictions
     from clary.sdk.contributions import OPTION, check_explains
     from clary.sdk.explanation import Explanation
 
-    check_explains(predictor.spec)
+    check_explains(loaded.spec)
+    predictor = scoring.of_rows(loaded)
     with rows.opened(data) as stream, progress(stream, shown=shown) as advance:
         for block in rows.records(stream, given, rows.said(data), predictor.reading):
             for part, answer in scoring.answers(predictor, block, {OPTION: "true"}):

@@ -1,13 +1,13 @@
-"""``clary predict``: a model's answers for a file of rows of any size."""
+"""``clary predict``: a model's answers for a file of rows or objects of any size."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
@@ -20,7 +20,7 @@ from clary.toolkit.errors import UserError
 from clary.toolkit.media import MediaType
 
 if TYPE_CHECKING:
-    from clary.toolkit.predictor import TabularPredictor
+    from clary.toolkit.predictor import Predictor
 
 _ENDED_LINES = (media.JSON_LINES, media.CSV)
 
@@ -42,36 +42,58 @@ def predict(model: Path, data: Path, output: Path, accept: str, content_type: st
     """Score every row of a file with a model.
 
     MODEL is a model.tar.gz or the folder that it was packed from. ROWS is a file of rows without labels (CSV
-    without a header line, say), gzip allowed, or - for standard input. Rows are read, scored and written in
-    blocks, so their number does not matter; an output file appears when it is complete.
+    without a header line, say) or of JSON Lines, gzip allowed, or - for standard input. Rows are read, scored and
+    written in blocks, so their number does not matter; an output file appears when it is complete.
     """
-    given = rows.type_of(data, content_type, option="--content-type")
     wanted = MediaType.parse(accept)
     with scoring.loaded(model, algorithm) as predictor, rows.opened(data) as stream, whole_file(output) as sink:
         supported = predictor.spec.payloads.responses
         if wanted.name not in supported:
             raise UserError(f"{predictor.spec.title} does not answer in {wanted}; it has {', '.join(supported)}")
-        count = _score(predictor, stream, given, sink, wanted, source=rows.said(data))
+        count = _score(predictor, stream, data, content_type, sink, wanted)
     if str(output) != "-":
         click.echo(f"{count:,} rows scored, written to {output}", err=True)
 
 
 def _score(
-    predictor: TabularPredictor, stream: BinaryIO, given: MediaType, sink: BinaryIO, wanted: MediaType, *, source: str
+    predictor: Predictor[Any, Any],
+    stream: BinaryIO,
+    data: Path,
+    content_type: str | None,
+    sink: BinaryIO,
+    wanted: MediaType,
 ) -> int:
     count, asked = 0, scoring.options(predictor, wanted)
     wanted = MediaType(wanted.name, {**wanted.parameters, **asked})
     put = _written_as(wanted, predictor.spec.payloads.json_key, sink)
     with progress(stream, shown=sink is not sys.stdout.buffer) as advance:
-        for block in rows.records(stream, given, source, predictor.reading):
-            for _, answer in scoring.answers(predictor, block, asked):
-                put(predictor.encode(answer, wanted))
-            count += len(block)
+        for answered, answer in _answers(predictor, stream, data, content_type, asked):
+            put(predictor.encode(answer, wanted))
+            count += answered
             advance()
     if not count:
-        raise UserError(f"{source} holds no rows")
+        raise UserError(f"{rows.said(data)} holds no rows")
     put(b"")
     return count
+
+
+def _answers(
+    predictor: Predictor[Any, Any], stream: BinaryIO, data: Path, content_type: str | None, asked: Mapping[str, str]
+) -> Iterator[tuple[int, Any]]:
+    """The answers in parts, in order, each with its number of rows or objects."""
+    from clary.cli import lines
+    from clary.toolkit.predictor import TabularPredictor
+
+    source = rows.said(data)
+    if not isinstance(predictor, TabularPredictor):
+        # What has no telling name, or the managed algorithms' ``.json``, holds a record in each line.
+        kind = content_type or media.of_file(data.name) or media.JSON_LINES
+        yield from lines.answers(predictor, stream, MediaType.parse(kind), asked, source)
+        return
+    given = rows.type_of(data, content_type, option="--content-type")
+    for block in rows.records(stream, given, source, predictor.reading):
+        for part, answer in scoring.answers(predictor, block, asked):
+            yield len(part), answer
 
 
 def _written_as(wanted: MediaType, key: str, sink: BinaryIO) -> Callable[[bytes], None]:

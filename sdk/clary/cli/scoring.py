@@ -14,7 +14,7 @@ from clary.toolkit.media import MediaType
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from clary.toolkit.predictor import TabularPredictor
+    from clary.toolkit.predictor import Predictor, TabularPredictor
     from clary.toolkit.records import Records
 
 Columns = dict[str, "npt.NDArray[Any]"]
@@ -23,21 +23,30 @@ _ROWS_AT_ONCE = 1000
 
 
 @contextmanager
-def loaded(model: Path, algorithm: str) -> Iterator[TabularPredictor]:
-    """The predictor of a model archive or folder; UserError if there is none, or none for rows of numbers."""
+def loaded(model: Path, algorithm: str) -> Iterator[Predictor[Any, Any]]:
+    """The predictor of a model archive or folder; UserError if there is none."""
     from clary.container.model import load
     from clary.toolkit.artifact import opened
     from clary.toolkit.predictor import Surroundings, TabularPredictor
 
     with opened(model) as folder:
         predictor = load(folder, algorithm).predictor
-        if not isinstance(predictor, TabularPredictor):
-            raise UserError(f"{predictor.spec.title} does not answer rows of numbers; use `clary serve` for it")
-        predictor.place(Surroundings(options=_usual(predictor)))
+        # A file of objects is answered as a batch transform answers it.
+        batch = not isinstance(predictor, TabularPredictor)
+        predictor.place(Surroundings(options=_usual(predictor), batch=batch))
         yield predictor
 
 
-def options(predictor: TabularPredictor, accept: MediaType) -> dict[str, str]:
+def of_rows(predictor: Predictor[Any, Any]) -> TabularPredictor:
+    """The predictor, if it answers rows of numbers; UserError otherwise."""
+    from clary.toolkit.predictor import TabularPredictor
+
+    if not isinstance(predictor, TabularPredictor):
+        raise UserError(f"{predictor.spec.title} does not answer rows of numbers")
+    return predictor
+
+
+def options(predictor: Predictor[Any, Any], accept: MediaType) -> dict[str, str]:
     """The options that the environment or the type of the answer sets; UserError for one that is not declared."""
     declared = [option.name for option in predictor.spec.payloads.options]
     unknown = [name for name in accept.parameters if name not in declared and name != "charset"]
@@ -71,6 +80,6 @@ def _halved(
         yield from _halved(predictor, part.rows(half, len(part)), asked)
 
 
-def _usual(predictor: TabularPredictor) -> dict[str, str]:
+def _usual(predictor: Predictor[Any, Any]) -> dict[str, str]:
     declared = predictor.spec.payloads.options
     return {each.name: os.environ[each.variable] for each in declared if each.variable in os.environ}

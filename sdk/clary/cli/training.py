@@ -19,6 +19,7 @@ from clary.cli.job_display import follow, show_metrics
 from clary.cli.verbosity import verbose_option
 from clary.runner.request import Mode
 from clary.sdk.contributions import explains
+from clary.toolkit import media
 from clary.toolkit.spec import AlgorithmSpec
 
 if TYPE_CHECKING:
@@ -236,7 +237,8 @@ def _tell(spec: AlgorithmSpec, result: Result, data: Mapping[str, Sequence[str]]
     click.echo(f"model    {result.model} ({size:,.1f} kB)\nmetrics  {result.metrics_file}\n\nnext:")
     first = data[spec.channels[0].name][0] if spec.channels[0].name in data else ""
     unlabeled = not spec.capabilities.supervised and Path(first).is_file()
-    rows, folder = first if unlabeled else "ROWS.csv", result.model.parent
+    some = "ROWS.csv" if media.CSV in spec.payloads.requests else "ROWS.jsonl"
+    rows, folder = first if unlabeled else some, result.model.parent
     scores, picture = str(folder / "scores.jsonl"), str(folder / "explanation.png")
     for arguments in (
         ("predict", str(result.model), rows, "--output", scores),

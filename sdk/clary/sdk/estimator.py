@@ -158,7 +158,7 @@ class Estimator:
 
         Each channel is a path (file, folder or pattern), an ``s3://`` address, an array, a SciPy sparse matrix,
         a pandas or polars data frame, a ``record_set`` or a ``TrainingInput``; features with labels are a pair,
-        or a data frame whose labels are the column that ``label`` names.
+        or a data frame whose labels are the column that ``label`` names. Time series are a list of dicts.
         ``train`` may also be a dict of channels or a list of record sets. The content type of files is told
         by their names, or by ``content_type`` for all channels or by channel. Every problem with
         hyperparameters and data that can be seen from here is raised before anything starts.

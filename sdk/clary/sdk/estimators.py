@@ -10,7 +10,90 @@ from clary.sdk.estimator import Options, TypedEstimator
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-__all__ = ["KNN", "PCA", "FactorizationMachines", "KMeans", "LinearLearner", "RandomCutForest", "XGBoost"]
+__all__ = ["KNN", "PCA", "DeepAR", "FactorizationMachines", "KMeans", "LinearLearner", "RandomCutForest", "XGBoost"]
+
+
+class DeepAR(TypedEstimator):
+    """Forecasts many related time series with one recurrent network, as samples, quantiles and means.
+
+    Lists of dicts, files and addresses train it by ``fit``; the other keywords are those of ``Estimator``.
+
+    context_length: Time points that the network sees before the forecast begins; lags reach further back, so
+        about prediction_length is enough. An integer at least 1.
+    epochs: Most passes over the training data. An integer at least 1.
+    prediction_length: Time steps to forecast, fixed at training; above 400 is discouraged. An integer at least 1.
+    time_freq: Time between two points of a series, which also chooses time features and lags: M, W, D, H or min
+        behind a number that may be left out; as an extension also Q (quarters), Y (years) and S (seconds). A
+        number, which may be left out, and one of M, W, D, H, min, Q, Y and S, such as '5min' or 'D'.
+    cardinality: Number of values of each categorical feature; auto reads it from the data; ignore or the empty
+        string leaves cat out. A JSON list of integers of at least 1, such as [3, 20], or 'ignore' or 'auto'.
+        Default: auto.
+    dropout_rate: Zoneout rate: the share of hidden units that keep their previous value at a step of training. A
+        number at least 0 and at most 1. Default: 0.1.
+    early_stopping_patience: Epochs without a lower training loss until training stops and the best model is
+        taken; without it the last epoch counts. An integer at least 1.
+    embedding_dimension: Length of the embedding of each categorical feature. An integer at least 1. Default: 10.
+    learning_rate: Step size of the optimizer. A number above 0. Default: 0.001.
+    likelihood: Noise of the targets: gaussian for real data, beta for targets between 0 and 1, negative-binomial
+        for counts, student-T for bursty real data, deterministic-L1 for a point forecast. Capitals do not matter.
+        One of 'gaussian', 'beta', 'negative-binomial', 'student-T', 'deterministic-L1'. Default: student-T.
+    mini_batch_size: Training windows in a batch, those of all hosts together. An integer at least 1. Default:
+        128.
+    num_cells: Cells in each hidden layer. An integer at least 1. Default: 40.
+    num_dynamic_feat: Number of dynamic features; auto reads it from the data; ignore or the empty string leaves
+        dynamic_feat out. An integer at least 1 or 'auto' or 'ignore'. Default: auto.
+    num_eval_samples: Sample paths for each series when the test channel is scored; the model is the same. An
+        integer at least 1. Default: 100.
+    num_layers: Hidden recurrent layers. An integer at least 1. Default: 2.
+    test_quantiles: Quantile levels between 0 and 1 for the quantile loss on the test channel. A JSON list of
+        numbers, each at least 0 and at most 1. Default: [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9].
+    """
+
+    algorithm: ClassVar[str] = "deepar"
+
+    def __init__(
+        self,
+        role: str | None = None,
+        instance_count: int = 1,
+        instance_type: str | None = None,
+        context_length: int | None = None,
+        epochs: int | None = None,
+        prediction_length: int | None = None,
+        time_freq: str | None = None,
+        *,
+        cardinality: str | None = None,
+        dropout_rate: float | None = None,
+        early_stopping_patience: int | None = None,
+        embedding_dimension: int | None = None,
+        learning_rate: float | None = None,
+        likelihood: Literal["gaussian", "beta", "negative-binomial", "student-T", "deterministic-L1"] | None = None,
+        mini_batch_size: int | None = None,
+        num_cells: int | None = None,
+        num_dynamic_feat: int | str | None = None,
+        num_eval_samples: int | None = None,
+        num_layers: int | None = None,
+        test_quantiles: Sequence[float] | None = None,
+        **options: Unpack[Options],
+    ) -> None:
+        given = {
+            "context_length": context_length,
+            "epochs": epochs,
+            "prediction_length": prediction_length,
+            "time_freq": time_freq,
+            "cardinality": cardinality,
+            "dropout_rate": dropout_rate,
+            "early_stopping_patience": early_stopping_patience,
+            "embedding_dimension": embedding_dimension,
+            "learning_rate": learning_rate,
+            "likelihood": likelihood,
+            "mini_batch_size": mini_batch_size,
+            "num_cells": num_cells,
+            "num_dynamic_feat": num_dynamic_feat,
+            "num_eval_samples": num_eval_samples,
+            "num_layers": num_layers,
+            "test_quantiles": test_quantiles,
+        }
+        super().__init__(role, instance_count, instance_type, given, options)
 
 
 class FactorizationMachines(TypedEstimator):

@@ -10,6 +10,7 @@ from typing import Any
 
 from clary.algorithms import registry
 from clary.sdk.estimator import Options
+from clary.toolkit import media
 from clary.toolkit.parameters import AUTO, ChoiceParameter, Parameter
 from clary.toolkit.spec import AlgorithmSpec
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 '''
+_TRAINED = "{}, files and addresses train it by ``fit``; the other keywords are those of ``Estimator``."
 _WIDE = 118
 
 
@@ -56,7 +58,7 @@ def _class(spec: AlgorithmSpec) -> str:
         f"class {spec.class_name}(TypedEstimator):",
         f'    """{spec.summary}',
         "",
-        "    Rows in memory, files and addresses train it by ``fit``; the other keywords are those of ``Estimator``.",
+        f"    {_TRAINED.format(_material(spec))}",
         "",
         *_docs(declared, spec),
         '    """',
@@ -79,6 +81,11 @@ def _class(spec: AlgorithmSpec) -> str:
         "        super().__init__(role, instance_count, instance_type, given, options)",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _material(spec: AlgorithmSpec) -> str:
+    """What the algorithm learns from."""
+    return "Rows in memory" if media.RECORDIO_PROTOBUF in spec.channels[0].content_types else "Lists of dicts"
 
 
 def _arguments(spec: AlgorithmSpec) -> Iterator[tuple[str, Parameter, str]]:

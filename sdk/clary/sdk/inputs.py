@@ -33,6 +33,8 @@ SPLITS: Mapping[str, Split] = {
     media.JSON_LINES: "Line",
     media.RECORDIO_PROTOBUF: "RecordIO",
 }
+# What the files are called that the managed algorithms mean by the short names of their content types.
+_EXTENSIONS = {"json": (".json", ".jsonl"), "json.gz": (".json.gz", ".jsonl.gz"), "parquet": (".parquet",)}
 _RECORDIO_MAGIC = b"\x0a\x23\xd7\xce"
 
 
@@ -54,15 +56,21 @@ class TrainingInput:
 
 @dataclass(frozen=True, kw_only=True)
 class Input:
-    """One channel, understood: exactly one of ``paths``, ``s3`` and ``records`` holds the data."""
+    """One channel, understood: exactly one of ``paths``, ``s3``, ``records`` and ``lines`` holds the data."""
 
     channel: str
     paths: tuple[Path, ...] = ()
     s3: str | None = None
     records: Records | None = None
+    lines: tuple[bytes, ...] | None = None
     content_type: str | None = None
     mode: Mode = "File"
     distribution: Distribution | None = None
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the data has no file or address yet."""
+        return self.records is not None or self.lines is not None
 
 
 def understand(
@@ -106,7 +114,7 @@ def _understand(
     mode, data = settings.input_mode or mode, settings.data
     if isinstance(data, str) and data.startswith("s3://"):
         _refuse_label(channel, label)
-        guessed = content_type or _by_suffix(data, _labeled(declared, spec))
+        guessed = content_type or _by_suffix(data, declared, spec)
         _check_type(channel, guessed, declared)
         return Input(channel=channel, s3=data, content_type=guessed, mode=mode, distribution=settings.distribution)
     if (paths := _paths(channel, data)) is not None:
@@ -118,6 +126,18 @@ def _understand(
         )
     if content_type is not None:
         raise UserError(f"channel {channel}: content_type={content_type!r} is for files, and this data is in memory")
+    if media.RECORDIO_PROTOBUF not in declared.content_types and media.JSON_LINES in declared.content_types:
+        from clary.sdk.objects import as_lines
+
+        if label is not None:
+            raise UserError(f"channel {channel}: {spec.title} learns without labels; leave out label={label!r}")
+        return Input(
+            channel=channel,
+            lines=as_lines(data, name=f"channel {channel}"),
+            content_type=media.JSON_LINES,
+            mode=mode,
+            distribution=settings.distribution,
+        )
     if media.RECORDIO_PROTOBUF not in declared.content_types:
         kinds = ", ".join(declared.content_types)
         raise UserError(f"channel {channel} takes a file or a folder ({kinds}); got a {type(data).__name__}")
@@ -166,7 +186,7 @@ def check_channels(inputs: Mapping[str, object], spec: AlgorithmSpec) -> None:
 def guess(declared: Channel, paths: Sequence[Path], spec: AlgorithmSpec) -> str:
     """The content type that the files' names or first bytes tell; UserError if they tell none, or several.
 
-    A channel of a single content type holds that one.
+    A channel of a single content type holds that one. One that reads each file as its extension says may mix kinds.
     """
     channel = declared.name
     files = [file for path in paths for file in ([path] if path.is_file() else _sample(path))]
@@ -174,7 +194,9 @@ def guess(declared: Channel, paths: Sequence[Path], spec: AlgorithmSpec) -> str:
         raise UserError(f"channel {channel}: the folder {paths[0]} holds no files")
     if len(declared.content_types) == 1:
         return declared.default_type
-    told = {_by_suffix(file.name, _labeled(declared, spec)) or _by_magic(file): file for file in reversed(files)}
+    told = {_by_suffix(file.name, declared, spec) or _by_magic(file): file for file in reversed(files)}
+    if len(told) > 1 and None not in told and _by_extension(declared):
+        return declared.default_type
     if len(told) > 1:
         kinds = ", ".join(f"{file.name} ({kind or 'unknown'})" for kind, file in sorted(told.items(), key=str))
         raise UserError(f"channel {channel} mixes kinds of files: {kinds}; give files of one kind")
@@ -182,7 +204,7 @@ def guess(declared: Channel, paths: Sequence[Path], spec: AlgorithmSpec) -> str:
     if kind is None:
         raise UserError(
             f"channel {channel}: the name of {files[0]} does not tell what it holds; "
-            f"say so with content_type=, for example content_type={media.CSV!r}"
+            f"say so with content_type=, for example content_type={_usual(declared)!r}"
         )
     return kind
 
@@ -251,11 +273,22 @@ def _labeled(declared: Channel, spec: AlgorithmSpec) -> bool:
     return spec.capabilities.supervised or declared.labeled
 
 
-def _by_suffix(name: str, labeled: bool) -> str | None:
-    kind = media.of_file(name)
-    if kind == media.CSV and not labeled:
+def _by_extension(declared: Channel) -> bool:
+    """Whether the channel's short names of types stand for extensions, which tell the format file by file."""
+    return _EXTENSIONS.keys() <= {*declared.content_types}
+
+
+def _usual(declared: Channel) -> str:
+    return media.CSV if media.CSV in declared.content_types else declared.default_type
+
+
+def _by_suffix(name: str, declared: Channel, spec: AlgorithmSpec) -> str | None:
+    if _by_extension(declared):
+        return next((kind for kind, ends in _EXTENSIONS.items() if name.lower().endswith(ends)), None)
+    found = media.of_file(name)
+    if found == media.CSV and not _labeled(declared, spec):
         return f"{media.CSV};label_size=0"
-    return kind
+    return found
 
 
 def _by_magic(path: Path) -> str | None:

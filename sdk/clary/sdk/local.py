@@ -148,14 +148,13 @@ class LocalBackend:
         )
 
     def _fetched(self, given: Input, folder: Path, *, shards: int) -> Path:
-        """The folder, with the channel's objects or its rows written into it."""
+        """The folder, with the channel's objects or its data from memory written into it."""
         if given.s3 is not None:
             self._s3().download(given.s3, folder)
         else:
             from clary.sdk.shards import write_shards
 
-            assert given.records is not None
-            write_shards(given.records, folder, shards)
+            write_shards(given, folder, shards)
         return folder
 
     def _here(self, model: ModelSource) -> Path:

@@ -48,11 +48,13 @@ class Predictor:
         """The endpoint's name."""
         return self._connection.name
 
-    def predict(self, data: Any, initial_args: Mapping[str, str] | None = None) -> Any:
+    def predict(self, data: Any, initial_args: Mapping[str, str] | None = None, **configuration: Any) -> Any:
         """The answers to all records of the data, in order, as columns by name.
 
         The data is an array, nested lists, a SciPy sparse matrix, a pandas or polars data frame, or a request
         in the endpoint's own JSON. A vector is one row. More than one request can hold is sent in several.
+        For an algorithm of time series it is a list of dicts, and so is what comes back; ``configuration`` is then
+        what the request asks for, such as ``num_samples=50, quantiles=[0.1, 0.9]``.
         ``initial_args`` may name ``ContentType`` and ``Accept`` for this call.
         """
         from clary.sdk import wire
@@ -67,7 +69,7 @@ class Predictor:
             body, kind = request
             return wire.read(*self._invoke(body, kind, accept), wanted, self._spec)
 
-        requests = wire.bodies(data, content_type, self._spec, self._connection.payload_limit)
+        requests = wire.bodies(data, content_type, self._spec, self._connection.payload_limit, configuration)
         return wire.join(list(in_order(ask, requests, _CONCURRENT)), self._spec)
 
     def explain(self, data: Any) -> Explanation:

@@ -171,8 +171,8 @@ class SageMakerBackend:
         source = {"S3DataType": kind, "S3Uri": address, "S3DataDistributionType": sharded}
         channel: dict[str, Any] = {"ChannelName": given.channel, "DataSource": {"S3DataSource": source}}
         declared = plan.spec.channel(given.channel)
-        # Rows from memory come without a type, as the classic record set does, where the algorithm expects theirs.
-        expected = given.records is not None and declared is not None and given.content_type == declared.default_type
+        # Data from memory come without a type, as the classic record set does, where the algorithm expects theirs.
+        expected = given.in_memory and declared is not None and given.content_type == declared.default_type
         if given.content_type is not None and not expected:
             channel["ContentType"] = given.content_type
         if given.mode != "File":
@@ -183,7 +183,7 @@ class SageMakerBackend:
         """Where the data is on S3, uploaded if it was here, and the data type of that address."""
         if given.s3 is not None:
             return given.s3, "S3Prefix"
-        if given.records is None:
+        if not given.in_memory:
             for key, path in find(given.paths, channel=given.channel).items():
                 self._s3().upload_file(path, f"{place}/{key}")
             return f"{place}/", "S3Prefix"
@@ -192,7 +192,7 @@ class SageMakerBackend:
         from clary.sdk.shards import MANIFEST, manifest, write_shards
 
         with TemporaryDirectory(prefix="clary-upload-") as scratch:
-            names = write_shards(given.records, Path(scratch), shards)
+            names = write_shards(given, Path(scratch), shards)
             for name in names:
                 self._s3().upload_file(Path(scratch) / name, f"{place}/{name}")
         self._s3().upload(manifest(f"{place}/", names), f"{place}/{MANIFEST}")
@@ -231,8 +231,10 @@ class SageMakerBackend:
     def _answers(self, given: Input, target: str, output: str | None) -> list[Path | str]:
         """The outputs' addresses, or the files that they were fetched into."""
         if output is None or output.startswith("s3://"):
-            if given.records is not None:
-                return [f"{target}/matrix_0.pbr.out"]
+            if given.in_memory:
+                from clary.sdk.shards import names_of
+
+                return [f"{target}/{name}.out" for name in names_of(given, 1)]
             if given.s3 is not None:
                 return [f"{target}/{PurePosixPath(given.s3).name}.out"]
             return [f"{target}/{key}.out" for key in find(given.paths, channel=given.channel)]

@@ -1,4 +1,4 @@
-"""Rows in memory as files: RecordIO-protobuf in the layout of the classic ``record_set``."""
+"""Data in memory as files: rows in the layout of the classic ``record_set``, RecordIO-protobuf; objects as lines."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from clary.sdk.inputs import Input
 from clary.toolkit import media, tabular
 from clary.toolkit.media import MediaType
 from clary.toolkit.records import Records
@@ -14,16 +15,31 @@ MANIFEST = ".amazon.manifest"
 _ROWS_AT_ONCE = 1 << 16
 
 
-def write_shards(records: Records, folder: Path, shards: int) -> list[str]:
-    """Write the rows, in order, as ``matrix_0.pbr`` and so on; the files' names come back."""
+def names_of(given: Input, shards: int) -> list[str]:
+    """The files that data in memory is written to: ``matrix_0.pbr`` or ``part_0.jsonl``, and so on."""
+    stem, extension = ("matrix", "pbr") if given.lines is None else ("part", "jsonl")
+    return [f"{stem}_{number}.{extension}" for number in range(shards)]
+
+
+def write_shards(given: Input, folder: Path, shards: int) -> list[str]:
+    """Write data that is in memory, in order, as so many files; the files' names come back."""
     folder.mkdir(parents=True, exist_ok=True)
-    names = [f"matrix_{number}.pbr" for number in range(shards)]
-    for name, (start, stop) in zip(names, _bounds(len(records), shards), strict=True):
+    names = names_of(given, shards)
+    if given.lines is not None:
+        for name, (start, stop) in zip(names, _bounds(len(given.lines), shards), strict=True):
+            (folder / name).write_bytes(b"".join(given.lines[start:stop]))
+    else:
+        assert given.records is not None
+        _write_rows(given.records, folder, names)
+    return names
+
+
+def _write_rows(records: Records, folder: Path, names: list[str]) -> None:
+    for name, (start, stop) in zip(names, _bounds(len(records), len(names)), strict=True):
         with (folder / name).open("wb") as stream:
             for first in range(start, stop, _ROWS_AT_ONCE):
                 rows = records.rows(first, min(first + _ROWS_AT_ONCE, stop))
                 tabular.write(stream, rows, MediaType(media.RECORDIO_PROTOBUF))
-    return names
 
 
 def manifest(prefix: str, names: list[str]) -> bytes:

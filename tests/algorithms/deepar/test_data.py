@@ -23,6 +23,10 @@ from forecasting import HOURLY, channel, lines, settings, written
 
 FULL = {**HOURLY, "cat": [0, 2], "dynamic_feat": [[1, 2, 3], [0.5, 0.25, 0]]}
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False, width=32) | st.integers(-(2**24), 2**24)
+# What a JSON parser may find in a list, most of it usable.
+ANYTHING = st.one_of(
+    *[NUMBERS] * 6, st.sampled_from([None, "NaN", True, False, "nan", "1", [], [1.0], {}, 1e39, -(2**200)])
+)
 TARGETS = st.lists(NUMBERS | st.sampled_from([None, "NaN"]), min_size=1, max_size=8)
 
 
@@ -88,6 +92,48 @@ def padded(record: dict[str, Any]) -> list[list[float]]:
     """The features of a series with those of the forecast."""
     size = len(record["target"]) + 2
     return [([*row, 0, 0])[:size] for row in record["dynamic_feat"]]
+
+
+def is_usable(value: Any) -> bool:
+    if type(value) in (int, float):
+        return bool(abs(value) < 3.4028235677973366e38)
+    return bool(value is None or value == "NaN")
+
+
+@given(st.lists(ANYTHING, min_size=1, max_size=12), st.sampled_from([0, 200]))
+def test_values_are_taken_or_the_first_bad_one_is_named(values: list[Any], more: int) -> None:
+    """However they are looked at: a long list of plain numbers is converted at once."""
+    target = [2.5] * more + values
+    bad = [at for at, value in enumerate(target) if not is_usable(value)]
+    asked = [{**HOURLY, "target": target}], Fields(None, 0), 2, Frequency("H")
+    if not bad:
+        assert points(instances(*asked)) == [[None if value == "NaN" else value for value in target]]
+        return
+    with pytest.raises(DataError) as refused:
+        instances(*asked)
+    assert refused.value.field == f"target[{bad[0]}]"
+
+
+MEMBERS = st.lists(
+    st.tuples(st.sampled_from(["start", "target", "cat", "id", 'a "cat"']), st.integers(0, 5)), max_size=4
+)
+
+
+@given(MEMBERS)
+def test_a_field_comes_once(tmp_path_factory: pytest.TempPathFactory, members: list[tuple[str, int]]) -> None:
+    """Names within texts and other fields do not count."""
+    texts = ["5", '"x"', '"\\"target\\""', '{"start": 1, "target": {"start": 1}}', '["cat", "cat"]', '"cat"']
+    body = ", ".join(f"{json.dumps(name)}: {texts[which]}" for name, which in members)
+    line = f'{{"target": [1], {body}{", " if body else ""}"start": "2024-01-31"}}'.encode()
+    names = ["start", "target", *(name for name, _ in members)]
+    twice = [name for name in ("start", "target", "cat") if names.count(name) > 1]
+    folder = written(tmp_path_factory.mktemp("series"), a=lines(line))
+    if not twice:
+        assert points(loaded(folder, cardinality="ignore")) == [[1]]
+        return
+    with pytest.raises(DataError, match="comes twice; a series has each field once") as refused:
+        loaded(folder, cardinality="ignore")
+    assert refused.value.field == twice[0]
 
 
 @given(many(), st.data())

@@ -111,7 +111,7 @@ class Endpoint:
 
 
 def rows(spec: AlgorithmSpec, answer: Answer, fields: Iterable[str] = ()) -> Rows:
-    """The answer's records: for each, the values of its fields, lists in lists one after the other.
+    """The answer's records: for each, the values of its fields, lists in lists and objects one after the other.
 
     CSV does not name them; there they are ``fields``, by default those that every answer has.
     """
@@ -131,7 +131,12 @@ def rows(spec: AlgorithmSpec, answer: Answer, fields: Iterable[str] = ()) -> Row
 
 
 def _fields(members: Mapping[str, Any]) -> dict[str, list[float]]:
-    return {name: np.ravel(value).tolist() for name, value in members.items()}
+    return {name: _flat(value) for name, value in members.items()}
+
+
+def _flat(value: Any) -> list[float]:
+    parts = list(value.values()) if isinstance(value, dict) else value
+    return [float(number) for number in np.ravel(parts)]
 
 
 def _columns(fields: Sequence[Field], line: str) -> dict[str, list[float]]:

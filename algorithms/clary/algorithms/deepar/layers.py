@@ -81,8 +81,12 @@ def _sequence(*arguments: Tensor) -> tuple[Tensor, Tensor]:
 
     The arguments are the projected inputs, the weights of the hidden values, the first state and what zoneout keeps.
     """
-    on_processor = arguments[0].device.type == "cpu" and arguments[0].dtype == torch.float32
-    found: tuple[Tensor, Tensor] = (_Compiled if on_processor else _Sequence).apply(*arguments)
+    if arguments[0].device.type != "cpu" or arguments[0].dtype != torch.float32:
+        found: tuple[Tensor, Tensor] = _Sequence.apply(*arguments)
+    elif torch.is_grad_enabled():
+        found = _Compiled.apply(*arguments)
+    else:
+        found = _advanced(*arguments)
     return found
 
 
@@ -160,7 +164,7 @@ def _by_step(kept: Tensor, steps: int) -> list[Tensor]:
 class _Compiled(Function):
     """The same on the processor by compiled loops, some sequences at a time on each core.
 
-    The sequences are always cut in the same way, so that the number of cores changes no bit.
+    The sequences are always cut into the same blocks, so that the number of cores changes no bit.
     """
 
     @staticmethod
@@ -169,51 +173,58 @@ class _Compiled(Function):
     ) -> tuple[Tensor, Tensor]:
         given = tuple(_array(each) for each in (projected_TGB, weights_GH, hidden_HB, cell_HB, kept))
         projected, weights, first, cell, shares = given
-        steps, _, sequences = projected.shape
-        # Without gradients nobody needs the projected inputs again.
-        gates = np.empty_like(projected) if any(ctx.needs_input_grad) else projected
-        squashed, hidden, cells = np.empty((3, steps, *first.shape), np.float32)
+        steps, gates, sequences = projected.shape
+        hidden, last = np.empty((steps, *first.shape), np.float32), np.empty_like(cell)
 
-        def run(start: int, end: int) -> None:
-            loops.forward(projected, weights, first, cell, shares, gates, squashed, hidden, cells, start, end)
+        def run(start: int, end: int) -> tuple[Array, ...]:
+            before, earlier = first[:, start:end].copy(), cell[:, start:end].copy()
+            came = np.empty((steps, gates, end - start), np.float32)
+            squashed, cells = np.empty((2, steps, len(first), end - start), np.float32)
+            loops.forward(projected, weights, before, earlier, shares, came, squashed, cells, hidden, start)
+            last[:, start:end] = earlier
+            return came, squashed, cells
 
-        _side_by_side(run, sequences, -(-sequences // (loops.TOGETHER * cores())) * loops.TOGETHER)
-        ctx.saved = gates, weights, first, cell, shares, squashed, hidden, cells
-        return torch.from_numpy(hidden), torch.from_numpy(cells[-1])
+        ctx.rooms = _side_by_side(run, sequences, loops.TOGETHER)
+        ctx.saved = weights, first, cell, shares, hidden
+        return torch.from_numpy(hidden), torch.from_numpy(last)
 
     @staticmethod
     def backward(ctx: Any, *above: Tensor) -> tuple[Tensor | None, ...]:
         """The gradients of the loss by the projected inputs, the weights and the first state."""
         by_hidden_values, by_cells = (_array(each) for each in above)
-        gates, weights, first, cell, shares, squashed, hidden, cells = ctx.saved
-        slopes = np.empty_like(gates)
+        weights, first, cell, shares, hidden = ctx.saved
+        slopes = np.empty((len(hidden), len(weights), first.shape[1]), np.float32)
 
-        def run(start: int, end: int) -> tuple[Array, ...]:
+        def run(start: int, end: int) -> tuple[Array, Array, Array]:
+            gates, squashed, cells = ctx.rooms[start // loops.TOGETHER]
+            state = first[:, start:end].copy(), cell[:, start:end].copy()
             by_cell, by_weights = by_cells[:, start:end].copy(), np.zeros_like(weights)
             by_hidden = np.zeros_like(by_cell)
-            loops.backward(
-                gates,
-                weights,
-                first,
-                cell,
-                shares,
-                squashed,
-                hidden,
-                cells,
-                by_hidden_values,
-                by_hidden,
-                by_cell,
-                slopes,
-                by_weights,
-                start,
-                end,
-            )
+            gradients = by_hidden_values, by_hidden, by_cell, slopes, by_weights
+            loops.backward(gates, weights, *state, shares, squashed, cells, hidden, *gradients, start)
             return by_weights, by_hidden, by_cell
 
-        parts = _side_by_side(run, gates.shape[-1], loops.TOGETHER)
+        parts = _side_by_side(run, first.shape[1], loops.TOGETHER)
         by_weights = torch.from_numpy(np.sum([part[0] for part in parts], axis=0))
         by_first = (_joined(part[place] for part in parts) for place in (1, 2))
         return torch.from_numpy(slopes), by_weights, *by_first, None
+
+
+def _advanced(
+    projected_TGB: Tensor, weights_GH: Tensor, hidden_HB: Tensor, cell_HB: Tensor, kept: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The same without what a gradient needs, in one share for each core."""
+    given = tuple(_array(each) for each in (projected_TGB, weights_GH, hidden_HB, cell_HB, kept))
+    hidden = np.empty((len(given[0]), *hidden_HB.shape), np.float32)
+    last = np.empty(cell_HB.shape, np.float32)
+
+    def run(start: int, end: int) -> None:
+        projected, weights, first, cell, shares = given
+        loops.advance(projected, weights, first, cell, shares, hidden, last, start, end)
+
+    blocks = -(-last.shape[1] // loops.TOGETHER)
+    _side_by_side(run, last.shape[1], -(-blocks // cores()) * loops.TOGETHER)
+    return torch.from_numpy(hidden), torch.from_numpy(last)
 
 
 def _array(tensor: Tensor) -> Array:

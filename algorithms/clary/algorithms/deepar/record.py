@@ -12,6 +12,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,6 +28,7 @@ LARGEST_CAT = 10_000_000
 Floats = npt.NDArray[np.float32]
 
 _NUMBERS = frozenset((int, float))
+_FEW = 100
 _KINDS = {list: "a list", dict: "an object", type(None): "null", bool: "a boolean", np.ndarray: "a list"}
 _DATE = re.compile(r"(\d{4}-\d\d-\d\d)(?:[ T](\d\d:\d\d(?::\d\d)?)(?:\.\d+)?)?", re.ASCII)
 _ZONE = re.compile(_DATE.pattern + r" ?(?:Z|z|UTC|GMT|[+-]\d\d:?(?:\d\d)?)", re.ASCII)
@@ -154,6 +156,8 @@ def _seconds(given: Any) -> int:
     raise DataError(f"must be {_START}; got {kind(given)}", field=START)
 
 
+# Many series begin at the same time.
+@lru_cache(maxsize=1024)
 def _parsed(text: str) -> int:
     found = _DATE.fullmatch(text)
     if found is None:
@@ -194,8 +198,10 @@ def _packed(given: list[Any]) -> Floats | None:
         row = floats.packed(given)
     except struct.error:
         return None
-    # A boolean has become 0 or 1, so the values are looked at one by one only where there is one of these.
-    if row is None or (((row == 0) | (row == 1)).any() and bool in set(map(type, given))):
+    if row is None:
+        return None
+    # A boolean has become 0 or 1, so the types of many values are looked at only where there is one of these.
+    if (len(given) < _FEW or ((row == 0) | (row == 1)).any()) and bool in set(map(type, given)):
         return None
     values: Floats = row[0]
     return values

@@ -217,7 +217,7 @@ SPEC = AlgorithmSpec(
             Field(name=MEAN, shape="vector", optional=True, doc="Mean of the samples at each step of the forecast."),
             Field(
                 name=QUANTILES,
-                shape="vector",
+                shape="object",
                 optional=True,
                 doc="For each level, as the request writes it, the quantile of the samples at each step.",
             ),
