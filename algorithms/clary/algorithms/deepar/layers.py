@@ -10,8 +10,9 @@ operation touches lies together. Gates stand in the order output, input, forget,
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, TypeVar
 
@@ -61,7 +62,9 @@ class Recurrent(nn.Module):
         hidden_THB = projected_TGB
         for layer, (hidden_HB, cell_HB) in enumerate(state):
             if layer:
-                projected_TGB = torch.matmul(self.from_input[layer], hidden_THB) + self.bias[layer]
+                projected_TGB = project(
+                    self.from_input[layer], hidden_THB, self.bias[layer].expand(-1, len(hidden_HB[0]))
+                )
             kept = self._kept(projected_TGB)
             out_THB, cell_HB = _sequence(projected_TGB, self.from_hidden[layer], hidden_HB, cell_HB, kept)
             following.append((out_THB[-1], cell_HB))
@@ -74,6 +77,29 @@ class Recurrent(nn.Module):
         if not (self.training and self._rate):
             return projected_TGB.new_full((1, self.cells, sequences), self._rate)
         return torch.rand_like(projected_TGB[:, : self.cells]).lt_(self._rate)
+
+
+def project(weights_GI: Tensor, input_TIB: Tensor, bias_GB: Tensor) -> Tensor:
+    """The weights times the input at each step, and the bias added to each (T, G, B)."""
+    projected_TGB: Tensor = _Projection.apply(weights_GI, input_TIB, bias_GB)
+    return projected_TGB
+
+
+class _Projection(Function):
+    """A product for each step, whose gradient torch alone would find with copies of all that takes part."""
+
+    @staticmethod
+    def forward(ctx: Any, weights_GI: Tensor, input_TIB: Tensor, bias_GB: Tensor) -> Tensor:
+        ctx.save_for_backward(weights_GI, input_TIB)
+        return torch.matmul(weights_GI, input_TIB).add_(bias_GB)
+
+    @staticmethod
+    def backward(ctx: Any, *above: Tensor) -> tuple[Tensor | None, ...]:
+        """The gradients of the loss by the weights, the input, where it has one, and the bias."""
+        weights_GI, input_TIB = ctx.saved_tensors
+        by_weights = torch.bmm(above[0], input_TIB.transpose(1, 2)).sum(dim=0)
+        by_input = torch.matmul(weights_GI.t(), above[0]) if ctx.needs_input_grad[1] else None
+        return by_weights, by_input, above[0].sum(dim=0)
 
 
 def _sequence(*arguments: Tensor) -> tuple[Tensor, Tensor]:
@@ -184,7 +210,7 @@ class _Compiled(Function):
             last[:, start:end] = earlier
             return came, squashed, cells
 
-        ctx.rooms = _side_by_side(run, sequences, loops.TOGETHER)
+        ctx.rooms = _side_by_side(run, sequences)
         ctx.saved = weights, first, cell, shares, hidden
         return torch.from_numpy(hidden), torch.from_numpy(last)
 
@@ -204,7 +230,7 @@ class _Compiled(Function):
             loops.backward(gates, weights, *state, shares, squashed, cells, hidden, *gradients, start)
             return by_weights, by_hidden, by_cell
 
-        parts = _side_by_side(run, first.shape[1], loops.TOGETHER)
+        parts = _side_by_side(run, first.shape[1])
         by_weights = torch.from_numpy(np.sum([part[0] for part in parts], axis=0))
         by_first = (_joined(part[place] for part in parts) for place in (1, 2))
         return torch.from_numpy(slopes), by_weights, *by_first, None
@@ -213,17 +239,12 @@ class _Compiled(Function):
 def _advanced(
     projected_TGB: Tensor, weights_GH: Tensor, hidden_HB: Tensor, cell_HB: Tensor, kept: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """The same without what a gradient needs, in one share for each core."""
+    """The same in this thread, without what a gradient needs."""
     given = tuple(_array(each) for each in (projected_TGB, weights_GH, hidden_HB, cell_HB, kept))
     hidden = np.empty((len(given[0]), *hidden_HB.shape), np.float32)
     last = np.empty(cell_HB.shape, np.float32)
-
-    def run(start: int, end: int) -> None:
-        projected, weights, first, cell, shares = given
-        loops.advance(projected, weights, first, cell, shares, hidden, last, start, end)
-
-    blocks = -(-last.shape[1] // loops.TOGETHER)
-    _side_by_side(run, last.shape[1], -(-blocks // cores()) * loops.TOGETHER)
+    projected, weights, first, cell, shares = given
+    loops.advance(projected, weights, first, cell, shares, hidden, last)
     return torch.from_numpy(hidden), torch.from_numpy(last)
 
 
@@ -236,11 +257,31 @@ def _joined(parts: Iterable[Array]) -> Tensor:
     return torch.from_numpy(np.concatenate(list(parts), axis=-1))
 
 
-def _side_by_side(run: Callable[[int, int], Part], sequences: int, each: int) -> list[Part]:
-    """What ``run`` returns for each share of so many sequences, in order."""
-    starts = range(0, sequences, each)
-    ends = [min(start + each, sequences) for start in starts]
-    return [run(0, sequences)] if len(starts) == 1 else list(_threads().map(run, starts, ends))
+def _side_by_side(run: Callable[[int, int], Part], sequences: int) -> list[Part]:
+    """What ``run`` returns for each block of the sequences, in order."""
+    starts = range(0, sequences, loops.TOGETHER)
+    ends = [min(start + loops.TOGETHER, sequences) for start in starts]
+    return on_all_cores(run, starts, ends)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch work on one thread: its products are small here, and the sequences keep the other cores busy.
+
+    Threads that wait for each other at every small product are slower than one where other programs run too.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def on_all_cores(run: Callable[..., Part], *arguments: Iterable[Any]) -> list[Part]:
+    """What ``run`` returns for each of the arguments, in order; it must not come here again itself."""
+    calls = list(zip(*arguments, strict=True))
+    return [run(*calls[0])] if len(calls) == 1 else list(_threads().map(lambda call: run(*call), calls))
 
 
 @cache

@@ -142,16 +142,14 @@ def advance(
     kept_THB: Array,
     hidden_THB: Array,
     last_HB: Array,
-    start: int,
-    end: int,
 ) -> None:
-    """All steps of the sequences from ``start`` to ``end``, for which no gradient is asked: nothing is kept.
+    """All steps of all sequences, where no gradient is asked for: nothing is kept.
 
     ``last_HB`` gets the cells behind the last step.
     """
-    cells = weights_GH.shape[1]
-    for first in range(start, end, TOGETHER):
-        last = min(first + TOGETHER, end)
+    cells, sequences = hidden_HB.shape
+    for first in range(0, sequences, TOGETHER):
+        last = min(first + TOGETHER, sequences)
         hidden_HN, cell_HN = hidden_HB[:, first:last].copy(), cell_HB[:, first:last].copy()
         gates_TGN = np.empty((1, 4 * cells, last - first), np.float32)
         squashed_THN = np.empty((1, cells, last - first), np.float32)

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from clary.algorithms.deepar.data import Fields, Series
 from clary.algorithms.deepar.frequency import Frequency
-from clary.algorithms.deepar.layers import Recurrent
+from clary.algorithms.deepar.layers import Recurrent, on_all_cores, one_thread, project
 from clary.algorithms.deepar.loss import LIKELIHOODS, Noise
 from clary.algorithms.deepar.spec import SPEC, Hyperparameters
 from clary.algorithms.deepar.windows import Batch, Windows
@@ -29,7 +29,8 @@ from clary.toolkit.artifact import Artifact
 from clary.toolkit.errors import UserError
 
 Array = npt.NDArray[Any]
-PATHS_AT_ONCE = 2048  # so that what a step touches stays in the processor's cache
+# Sample paths that are drawn together: on a core as many as its cache holds, on a GPU as many as keep it busy.
+PATHS_OF_A_CORE, PATHS_OF_A_GPU = 1 << 11, 1 << 14
 
 
 class Network(nn.Module):
@@ -59,7 +60,7 @@ class Network(nn.Module):
         still += [each(batch.cat_BC[:, place]).t() for place, each in enumerate(self.embeddings)]
         weights_GI, bias_G1 = self.recurrent.from_input[0], self.recurrent.bias[0]
         still_GB = weights_GI[:, : self._still] @ torch.cat(still) + bias_G1
-        return torch.matmul(weights_GI[:, self._still :], batch.inputs_TIB) + still_GB
+        return project(weights_GI[:, self._still :], batch.inputs_TIB, still_GB)
 
     def lag_weights(self) -> Tensor:
         """The first layer's weights of the lags (G, L)."""
@@ -67,7 +68,8 @@ class Network(nn.Module):
 
     def numbers(self, hidden_THB: Tensor) -> tuple[Tensor, ...]:
         """The likelihood's numbers at each step, each (T, B)."""
-        found = torch.matmul(self.head.weight, hidden_THB) + self.head.bias[:, None]
+        bias_PB = self.head.bias[:, None].expand(-1, hidden_THB.shape[-1])
+        found = project(self.head.weight, hidden_THB, bias_PB)
         numbers: tuple[Tensor, ...] = found.unbind(dim=-2)
         return numbers
 
@@ -139,12 +141,22 @@ class Forecaster:
         found = np.empty((len(series), samples, self.prediction_length), np.float32)
         windows = Windows(series, self.network.lags, self.network.usual, self.device)
         drawn = 1 if self.network.likelihood.certain else samples
-        each = max(1, PATHS_AT_ONCE // drawn)
-        with torch.inference_mode():
-            for start in range(0, len(series), each):
-                index_B = np.arange(start, min(start + each, len(series)))
-                noise = Noise([_chance(series, int(index)) for index in index_B])
+        on_gpu = self.device.type != "cpu"
+        each = max(1, (PATHS_OF_A_GPU if on_gpu else PATHS_OF_A_CORE) // drawn)
+
+        def draw(start: int) -> None:
+            index_B = np.arange(start, min(start + each, len(series)))
+            noise = Noise([_chance(series, int(index)) for index in index_B])
+            with torch.inference_mode():
                 found[index_B] = self._paths(windows, index_B, series.lengths[index_B], drawn, noise)
+
+        starts = range(0, len(series), each)
+        with one_thread():
+            if on_gpu:
+                for start in starts:
+                    draw(start)
+            else:
+                on_all_cores(draw, starts)
         return found
 
     def _paths(self, windows: Windows, index_N: Array, length_N: Array, samples: int, noise: Noise) -> Array:

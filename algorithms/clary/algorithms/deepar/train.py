@@ -10,6 +10,7 @@ import torch
 
 from clary.algorithms.deepar.data import Fields, Series, check_observations, check_support, read
 from clary.algorithms.deepar.evaluate import Errors
+from clary.algorithms.deepar.layers import one_thread
 from clary.algorithms.deepar.model import Forecaster, Network
 from clary.algorithms.deepar.spec import Hyperparameters
 from clary.algorithms.deepar.windows import Batch, Draws, Windows
@@ -17,6 +18,7 @@ from clary.toolkit.artifact import Artifact
 from clary.toolkit.errors import DataError
 from clary.toolkit.job import Job
 from clary.toolkit.loop import Epoch, Loop
+from clary.toolkit.parameters import AUTO
 from clary.toolkit.replicas import Replicas
 
 CLIP = 10.0  # norm of the gradients
@@ -33,6 +35,7 @@ def train(job: Job[Hyperparameters]) -> Artifact:
     job.log.say(f"random_seed is {job.seed}")
     series, fields = read(job.channel("train"), job.hyperparameters, None)
     fields = _agreed(job, fields, series)
+    _describe_fields(job, series, fields)
     _describe(job, series, "Training")
     check_support(series, job.hyperparameters.likelihood)
     usual = _usual(job, series)
@@ -66,9 +69,10 @@ def _fit(
     loop = Loop(job, replicas, network, optimizer, epochs=hp.epochs, clip=CLIP, look=PRINT_EVERY)
     loss = math.nan
     for epoch in loop:
-        for batch in epoch.steps(_batches(job, replicas, windows, draws, epoch.number, sharded)):
-            epoch.learn(loop.module(batch), len(batch))
-            _report_batch(job, replicas, loop, epoch)
+        with one_thread():
+            for batch in epoch.steps(_batches(job, replicas, windows, draws, epoch.number, sharded)):
+                epoch.learn(loop.module(batch), len(batch))
+                _report_batch(job, replicas, loop, epoch)
         loss = epoch.loss
         loop.keep_best(loss)
         _report_epoch(job, replicas, loop, epoch)
@@ -102,6 +106,7 @@ def _report_batch(job: Job[Hyperparameters], replicas: Replicas, loop: Loop, epo
     if loop.step % PRINT_EVERY == 0:
         loss = epoch.loss
         if replicas.leads:
+            job.log.say(f"Epoch[{epoch.number}] Batch[{loop.step}] avg_epoch_loss={loss:.6f}")
             job.log.metric("train:loss:batch", loss, epoch=epoch.number, batch=loop.step)
 
 
@@ -124,6 +129,22 @@ def _agreed(job: Job[Hyperparameters], fields: Fields, series: Series) -> Fields
         raise DataError("the hosts' series do not have the same fields", source="channel train")
     together = job.cluster.broadcast(np.max(found, axis=0) if parts is not None else None)
     return Fields(tuple(together[1:].tolist()) or None, int(together[0]))
+
+
+def _describe_fields(job: Job[Hyperparameters], series: Series, fields: Fields) -> None:
+    """Say which of the fields that are left to the data were found."""
+    hp, source = job.hyperparameters, series.origins[0].source if series.origins else "channel train"
+    for name, field, given, found in (
+        ("cardinality", "cat", hp.cardinality, list(fields.categories or ())),
+        ("num_dynamic_feat", "dynamic_feat", hp.num_dynamic_feat, fields.dynamic),
+    ):
+        if given == AUTO:
+            was, will = ("was", "will") if found else ("was NOT", "will NOT")
+            job.log.say(
+                f"[{name}=auto] `{field}` field {was} found in the file `{source}` and {will} be used for training."
+            )
+            if found:
+                job.log.say(f"Inferred value of {name}={found} from dataset.")
 
 
 def _describe(job: Job[Hyperparameters], series: Series, name: str) -> None:

@@ -168,9 +168,10 @@ class Draws:
         return FEWEST_BATCHES * self.batch / (self.passes * len(self.chances_N)) if self.passes > 1 else 1.0
 
     def epoch(self, rng: np.random.Generator) -> Iterator[tuple[Array, Array]]:
-        """Of each batch, the series and the first step of the forecast (B), which is from 0 to its chances - 1.
+        """Of each batch, the series and the first step of the forecast (B), which is below its chances.
 
-        There is at least one window, unless there is no series.
+        It is at least 1 where it can be: nothing tells the scale of a window that begins with its series, and no
+        request is like that. There is at least one window, unless there is no series.
         """
         if not len(self.chances_N):
             return
@@ -179,6 +180,7 @@ class Draws:
         if not len(index_W):
             index_W = rng.integers(len(mean_N), size=1)
         rng.shuffle(index_W)
-        split_W = rng.integers(self.chances_N[index_W])
+        chances_W = self.chances_N[index_W]
+        split_W = rng.integers(np.minimum(1, chances_W - 1), chances_W)
         for start in range(0, len(index_W), self.batch):
             yield index_W[start : start + self.batch], split_W[start : start + self.batch]
