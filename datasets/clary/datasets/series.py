@@ -30,7 +30,7 @@ def _record(
     begin = _BEGIN + np.timedelta64(5 * number, "h")
     hours = (5 * number + np.arange(steps)) % 24
     group = number % GROUPS if features else 0
-    level, trend, noise = rng.uniform(8, 40), rng.uniform(-0.3, 0.6), rng.normal(scale=0.08, size=steps)
+    level, trend, noise = rng.uniform(8, 40), rng.uniform(-0.3, 0.6), rng.normal(scale=0.25, size=steps)
     values = 1 + 0.6 * np.sin(2 * np.pi * (hours - 9 - 8 * group) / 24) + trend * np.arange(steps) / steps + noise
     busy = (rng.random(steps) < 0.2).astype(float) * features
     values = level * np.maximum(values, 0) * (1 + busy / 2)

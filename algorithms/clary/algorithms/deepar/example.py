@@ -18,8 +18,8 @@ _SETTINGS = {
     "time_freq": "H",
     "context_length": "24",
     "prediction_length": str(_HORIZON),
-    "epochs": "12",
-    "learning_rate": "0.02",
+    "epochs": "30",
+    "learning_rate": "0.01",
     "num_cells": "30",
     "mini_batch_size": "32",
 }
@@ -94,7 +94,7 @@ EXAMPLE = Example(
     hyperparameters=_SETTINGS,
     **_data(),
     metric="test:mean_wQuantileLoss",
-    reach=0.12,
+    reach=0.16,
     longer={"epochs": "100000"},
     fixed=("likelihood", "num_dynamic_feat", "time_freq"),
     variants={

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from clary.toolkit.parameters import AUTO
 from clary.toolkit.replicas import Replicas
 
 CLIP = 10.0  # norm of the gradients
+LAST_RATE = 0.01  # of the learning rate, at the end of the last epoch
 PRINT_EVERY = 5  # batches
 TOGETHER = 512  # series that are scored at a time, so that their samples fit into memory
 
@@ -66,7 +67,10 @@ def _fit(
             f"Small number of time series. Doing {draws.passes} passes over dataset with prob "
             f"{draws.probability:.2g} per epoch."
         )
-    loop = Loop(job, replicas, network, optimizer, epochs=hp.epochs, clip=CLIP, look=PRINT_EVERY)
+    # Hosts may have other series, and one may have none, but all must take the same steps.
+    batches = [draws.batches if rank == replicas.rank else 0.0 for rank in range(replicas.size)]
+    schedule = _schedule(hp.epochs * max(replicas.sum(batches)))
+    loop = Loop(job, replicas, network, optimizer, epochs=hp.epochs, clip=CLIP, schedule=schedule, look=PRINT_EVERY)
     loss = math.nan
     for epoch in loop:
         with one_thread():
@@ -87,6 +91,16 @@ def _fit(
     if replicas.leads and not math.isnan(loss):  # a job may resume when there is nothing left to train
         job.log.metric("train:final_loss", loss)
     return Forecaster(network.eval(), hp, replicas.device)
+
+
+def _schedule(steps: float) -> Callable[[int], float]:
+    """The learning rate's factor at each step: 1 in the first half of so many, then falling to a hundredth."""
+
+    def factor(step: int) -> float:
+        behind = min(max(2 * step / max(steps, 1.0) - 1, 0.0), 1.0)
+        return LAST_RATE + (1 - LAST_RATE) * (1 + math.cos(math.pi * behind)) / 2
+
+    return factor
 
 
 def _batches(

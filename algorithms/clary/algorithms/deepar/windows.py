@@ -167,6 +167,11 @@ class Draws:
         """How many windows a series of mean length has in a pass, on average."""
         return FEWEST_BATCHES * self.batch / (self.passes * len(self.chances_N)) if self.passes > 1 else 1.0
 
+    @property
+    def batches(self) -> float:
+        """How many batches an epoch has, on average."""
+        return self.passes * self.probability * len(self.chances_N) / self.batch
+
     def epoch(self, rng: np.random.Generator) -> Iterator[tuple[Array, Array]]:
         """Of each batch, the series and the first step of the forecast (B), which is below its chances.
 
