@@ -21,8 +21,11 @@ _SETTINGS = {
     "epochs": "30",
     "learning_rate": "0.01",
     "num_cells": "30",
+    "num_layers": "1",
+    "dropout_rate": "0",
     "mini_batch_size": "32",
 }
+_DEEPER = {"epochs": "2", "num_layers": "2", "dropout_rate": "0.1"}
 _EVERYTHING = {
     "num_samples": 20,
     "output_types": ["mean", "quantiles", "samples"],
@@ -99,11 +102,11 @@ EXAMPLE = Example(
     fixed=("likelihood", "num_dynamic_feat", "time_freq"),
     variants={
         "features": Variant(
-            hyperparameters={**_SETTINGS, "epochs": "2", "likelihood": "gaussian", "embedding_dimension": "3"},
+            hyperparameters={**_SETTINGS, **_DEEPER, "likelihood": "gaussian", "embedding_dimension": "3"},
             **_data(_EVERYTHING, features=True, missing=0.05),
         ),
         "counts": Variant(
-            hyperparameters={**_SETTINGS, "epochs": "2", "likelihood": "negative-binomial"},
+            hyperparameters={**_SETTINGS, **_DEEPER, "likelihood": "negative-binomial"},
             **_data({**_EVERYTHING, "quantiles": [0.5]}, counts=True),
         ),
         "early stopping": Variant(
