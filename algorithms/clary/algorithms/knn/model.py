@@ -9,6 +9,7 @@ random matrix, which is cheaper and as good.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -208,9 +209,8 @@ class Preparation:
 
 def majority(labels_NK: Array) -> Array:
     """The most frequent label of each row (N); of several that are as frequent, the smallest."""
-    # Neighbors mostly agree, and small requests live on a short way.
-    if (labels_NK == labels_NK[:, :1]).all():
-        return labels_NK[:, 0]
+    if len(labels_NK) == 1:
+        return np.array([_most_frequent(labels_NK[0].tolist())], labels_NK.dtype)
     sorted_NK = np.sort(labels_NK, axis=1)
     place_K = np.arange(sorted_NK.shape[1])
     begins_NK = np.ones(sorted_NK.shape, bool)
@@ -221,7 +221,16 @@ def majority(labels_NK: Array) -> Array:
     return label_N
 
 
+def _most_frequent(labels: list[float]) -> float:
+    """The same of one row, in a fraction of the time that a dozen calls of NumPy take."""
+    if len(set(labels)) == 1:
+        return labels[0]
+    counts = Counter(labels)
+    most = max(counts.values())
+    return min(label for label, count in counts.items() if count == most)
+
+
 def mean(labels_NK: Array) -> Array:
     """The mean label of each row (N), as float32."""
-    mean_N: Array = labels_NK.mean(axis=1, dtype=np.float64).astype(np.float32)
+    mean_N: Array = (np.add.reduce(labels_NK, axis=1, dtype=np.float64) / labels_NK.shape[1]).astype(np.float32)
     return mean_N

@@ -100,6 +100,7 @@ class Index:
         self._index = index
         self.rows, self.width = int(index.ntotal), int(index.d)
         self._euclidean = index.metric_type == faiss.METRIC_L2
+        self._compressed = isinstance(index, faiss.IndexIVFPQ)
         self._exact = _Exact(index) if isinstance(index, faiss.IndexFlat) else None
 
     def search(self, queries_BE: Array, neighbors: int) -> tuple[Array, Array]:
@@ -112,17 +113,19 @@ class Index:
         else:
             near_BK, number_BK = self._approximate(queries_BE, neighbors)
         _settle_ties(near_BK, number_BK)
+        if self._compressed:
+            # Rounding can leave the squared distance of a compressed row a hair below zero.
+            np.maximum(near_BK, 0, out=near_BK)
         if self._euclidean:
-            # Rounding can leave the distance of a compressed row a hair below zero.
-            np.sqrt(np.maximum(near_BK, 0, out=near_BK), out=near_BK)
+            np.sqrt(near_BK, out=near_BK)
         return near_BK, number_BK
 
     def _approximate(self, queries_BE: Array, neighbors: int) -> tuple[Array, Array]:
         """What the index finds; where it visits fewer than K rows, all rows are looked at instead."""
         near_BK, number_BK = self._index.search(queries_BE, neighbors)
-        few_B = np.flatnonzero(number_BK[:, -1] < 0)
-        if len(few_B):
-            near_BK[few_B], number_BK[few_B] = self._everywhere(queries_BE[few_B], neighbors)
+        short_B = number_BK[:, -1] < 0
+        if np.count_nonzero(short_B):
+            near_BK[short_B], number_BK[short_B] = self._everywhere(queries_BE[short_B], neighbors)
         return near_BK, number_BK
 
     def _everywhere(self, queries_BE: Array, neighbors: int) -> Any:
@@ -135,7 +138,7 @@ class Index:
 def _settle_ties(near_BK: Array, number_BK: Array) -> None:
     """Put equally near rows in the order of their numbers, in place."""
     tied_BK = near_BK[:, 1:] == near_BK[:, :-1]
-    if tied_BK.any():
+    if np.count_nonzero(tied_BK):
         tied_B = np.flatnonzero(tied_BK.any(axis=1))
         # The rank of a distance stands for it, so that one rule serves rising distances and falling similarities.
         rank_BK = np.zeros(near_BK[tied_B].shape, np.int64)
@@ -186,7 +189,7 @@ class _Exact:
         unsettled = []
         for start in range(0, len(left_B), self._few):
             part_B = left_B[start : start + self._few]
-            least_B, number_BC = self._plainly(queries_BE[part_B], candidates)
+            least_B, number_BC = self._plainly(queries_BE[part_B], candidates, near_BK.shape[1])
             unsettled += self._settled(queries_BE, part_B, least_B, number_BC, near_BK, number_BK).tolist()
         for query in unsettled:
             self._thoroughly(queries_BE[query : query + 1], near_BK[query], number_BK[query])
@@ -226,15 +229,21 @@ class _Exact:
             least_B = (2 * last_B + squared_B if self._euclidean else -last_B) - loss_B
         return least_B, found.I
 
-    def _plainly(self, queries_BE: Array, candidates: int) -> tuple[Array, Array]:
-        """The same by the library's plain search, which forms each distance from the differences."""
+    def _plainly(self, queries_BE: Array, candidates: int, neighbors: int) -> tuple[Array, Array]:
+        """The same by the library's plain search, which forms each distance from the differences.
+
+        Its last candidates are left out where they are surely farther than the neighbors: their rows lie
+        anywhere in memory, and to fetch them takes longer than all the rest.
+        """
         near_BC, number_BC = self._index.search(queries_BE, candidates)
-        last_B = near_BC[:, -1].astype(np.float64) * (1 if self._euclidean else -1)
-        loss_B = 2 * (self._width + 4) * _UNIT * abs(last_B)
+        cost_BC = near_BC if self._euclidean else -near_BC
+        loss_B = 2 * (self._width + 4) * _UNIT * abs(cost_BC[:, -1].astype(np.float64))
         if not self._euclidean:
             length_B = np.sqrt(np.einsum("be,be->b", queries_BE, queries_BE, dtype=np.float64))
             loss_B = 2 * (self._width + 4) * _UNIT * length_B * self._longest
-        return last_B - loss_B, number_BC
+        far_BC = cost_BC[:, neighbors:] > (cost_BC[:, neighbors - 1] + 2 * loss_B)[:, None]
+        kept = neighbors + int(np.count_nonzero(~far_BC.all(axis=0)))
+        return cost_BC[:, min(kept, candidates - 1)] - loss_B, number_BC[:, :kept]
 
     def _thoroughly(self, query_1E: Array, near_K: Array, number_K: Array) -> None:
         """Fill in the nearest rows of one query, found by a look at all rows; -1 where no distance is finite."""

@@ -85,8 +85,9 @@ class Predictor(TabularPredictor):
         if not len(request):
             return np.empty((0, count), np.float32), np.empty((0, count), np.int64)
         near_NK, number_NK = self._index.search(self._prepare(request.features), count)
-        if number_NK[:, -1].min() < 0 or not np.isfinite(near_NK).all():
-            bad_N = (number_NK[:, -1] < 0) | ~np.isfinite(near_NK).all(axis=1)
+        found_NK = np.isfinite(near_NK) & (number_NK >= 0)
+        if np.count_nonzero(found_NK) < found_NK.size:
+            bad_N = ~found_NK.all(axis=1)
             row = request.first_row + int(bad_N.argmax())
             raise DataError("the row is farther from the sample than a float32 can say; scale it", row=row)
         return near_NK, number_NK
