@@ -301,7 +301,7 @@ def test_what_cannot_be_learned_from_is_refused_in_a_sentence(rows: Rows, given:
 @pytest.mark.parametrize(
     ("index_type", "words"),
     [
-        ("faiss.Flat", "the GPU is not used, because the package torch is not installed"),
+        ("faiss.Flat", "the GPU is not used: there is no torch with code for it"),
         (
             "faiss.IVFFlat",
             "index_type faiss.IVFFlat is built and searched on the CPU; only faiss.Flat is searched on",

@@ -23,8 +23,14 @@ _BLOCK, _GPU_BLOCK = 1 << 22, 1 << 26  # costs that are formed at a time
 
 
 def usable(device: str) -> bool:
-    """Whether products can be formed there: on the processor always, on a GPU where torch is installed."""
-    return device == CPU or available("torch")
+    """Whether products can be formed there: on the processor always, on a GPU where torch has been built for it."""
+    if device == CPU:
+        return True
+    if not available("torch"):
+        return False
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def free_memory(device: str) -> int:

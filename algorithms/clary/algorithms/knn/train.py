@@ -67,10 +67,8 @@ def _use_of_gpu(hp: Hyperparameters, device: str) -> str:
     if hp.index_type != FLAT:
         return f"index_type {hp.index_type} is built and searched on the CPU; only {FLAT} is searched on a GPU"
     if not usable(device):
-        return (
-            "the GPU is not used, because the package torch is not installed; pip install 'clary[knn_gpu]' brings it"
-        )
-    return "the test channel is scored on the GPU"
+        return "the GPU is not used: there is no torch with code for it; pip install 'clary[knn_gpu]' brings one"
+    return f"the test channel is scored on the GPU, which searches {FLAT}"
 
 
 def _planned(job: Job[Hyperparameters]) -> tuple[Projection | None, int, int]:
