@@ -30,7 +30,7 @@ def usable(device: str) -> bool:
         return False
     import torch
 
-    return torch.cuda.is_available()
+    return bool(torch.cuda.is_available())
 
 
 def free_memory(device: str) -> int:
