@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from clary.algorithms.random_cut_forest.growth import follow, grow
 from clary.algorithms.random_cut_forest.scoring import attribute, score
-from clary.algorithms.random_cut_forest.trees import KEPT, Trees, box, part, with_boxes
+from clary.algorithms.random_cut_forest.trees import KEPT, Trees, box, depths, part, with_boxes
 
 Array = npt.NDArray[Any]
 
@@ -136,19 +136,26 @@ class Forest:
         mean_N: Array = scores_TN.mean(axis=0)
         return mean_N
 
-    def describe(self) -> dict[str, float]:
-        """Figures about the forest that its log line gives."""
-        inner_T = (self.trees.left != self.trees.right).sum(axis=1)
+    def describe(self) -> dict[str, Any]:
+        """Figures of the forest's log line, in its order; the depth of a tree is its most cuts in a row."""
+        nodes_T = 2 * (self.trees.left != self.trees.right).sum(axis=1) + 1
+        depth_T = depths(self.trees)
         return {
-            "num_trees": len(inner_T),
+            "num_trees": len(nodes_T),
             "num_samples_in_forest": int(self.trees.size.sum()),
             "num_samples_per_tree": int(self.trees.size[0]),
             "sample_dim": self.trees.points.shape[2],
-            "max_num_nodes": int(2 * inner_T.max() + 1),
-            "min_num_nodes": int(2 * inner_T.min() + 1),
-            "avg_num_nodes": float(2 * inner_T.mean() + 1),
+            "shingle_size": 1,
+            "trees_num_nodes": nodes_T.tolist(),
+            "trees_depth": depth_T.tolist(),
+            **_range("num_nodes", nodes_T),
+            **_range("tree_depth", depth_T),
             "mem_size": sum(array.nbytes for array in self.trees),
         }
+
+
+def _range(name: str, of_T: Array) -> dict[str, float]:
+    return {f"max_{name}": int(of_T.max()), f"min_{name}": int(of_T.min()), f"avg_{name}": float(of_T.mean())}
 
 
 def _plain(rows_ND: Array) -> Array:

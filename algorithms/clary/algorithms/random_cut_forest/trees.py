@@ -63,6 +63,18 @@ def part(trees: Trees, cut: slice) -> Trees:
     return Trees(*(array[cut] for array in trees))
 
 
+def depths(trees: Trees) -> Array:
+    """The most cuts that lie between root and leaf, of each tree (T,)."""
+    count = len(trees.root)
+    tree, node, found = np.arange(count), trees.root, np.zeros(count, np.int32)
+    while (inner := node >= 0).any():
+        tree, node = tree[inner], node[inner]
+        found[np.unique(tree)] += 1
+        node = np.concatenate([trees.left[tree, node], trees.right[tree, node]])
+        tree = np.concatenate([tree, tree])
+    return found
+
+
 @compiled
 def beyond(x: float, low: float, high: float) -> float:
     """How far the number lies outside the interval."""
