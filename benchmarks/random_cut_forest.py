@@ -180,8 +180,9 @@ def speed(count: int) -> list[Row]:
         seen, rows = (rng.normal(size=(size, width)).astype(np.float32) for size in (2 * SLOTS, count))
         forest, peer = streamed(seen, TREES, 0), library(seen, TREES, 1)
         forest.scores(rows, threads=THREADS)
-        ours = best_rate(partial(forest.scores, threads=THREADS), rows)
-        theirs = best_rate(lambda part, score=peer.score: [score(row) for row in part], rows)  # type: ignore[misc]
+        ours, theirs = best_rates(
+            rows, partial(forest.scores, threads=THREADS), lambda part, score=peer.score: [score(row) for row in part]
+        )
         found.append(
             {
                 "features": width,
@@ -194,14 +195,15 @@ def speed(count: int) -> list[Row]:
     return found
 
 
-def best_rate(work: Callable[[Array], object], rows: Array) -> float:
-    """Rows a second in the best of five runs."""
-    times = []
+def best_rates(rows: Array, *works: Callable[[Array], object]) -> list[float]:
+    """Rows a second of each, which run in turn: the best of five runs."""
+    times: list[list[float]] = [[] for _ in works]
     for _ in range(5):
-        began = time.perf_counter()
-        work(rows)
-        times.append(time.perf_counter() - began)
-    return len(rows) / min(times)
+        for work, taken in zip(works, times, strict=True):
+            began = time.perf_counter()
+            work(rows)
+            taken.append(time.perf_counter() - began)
+    return [len(rows) / min(taken) for taken in times]
 
 
 # Public data
