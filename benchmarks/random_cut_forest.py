@@ -180,9 +180,7 @@ def speed(count: int) -> list[Row]:
         seen, rows = (rng.normal(size=(size, width)).astype(np.float32) for size in (2 * SLOTS, count))
         forest, peer = streamed(seen, TREES, 0), library(seen, TREES, 1)
         forest.scores(rows, threads=THREADS)
-        ours, theirs = best_rates(
-            rows, partial(forest.scores, threads=THREADS), lambda part, score=peer.score: [score(row) for row in part]
-        )
+        ours, theirs = best_rates(rows, partial(forest.scores, threads=THREADS), partial(one_by_one, peer))
         found.append(
             {
                 "features": width,
@@ -193,6 +191,12 @@ def speed(count: int) -> list[Row]:
             }
         )
     return found
+
+
+def one_by_one(peer: Any, rows: Array) -> None:
+    """Let the library score the rows, as it takes them."""
+    for row in rows:
+        peer.score(row)
 
 
 def best_rates(rows: Array, *works: Callable[[Array], object]) -> list[float]:
