@@ -29,12 +29,15 @@ OPTIONAL_FILES = {
     "data.py",
     "devices.py",
     "evaluate.py",
+    "growth.py",
     "layers.py",
     "library.py",
     "loops.py",
     "loss.py",
     "managed.py",
+    "scoring.py",
     "search.py",
+    "trees.py",
     "vocabulary.py",
 }
 HEADINGS = (
