@@ -6,30 +6,61 @@ leaves two float32 to choose from, or the text is anything but plain numbers, th
 
 from __future__ import annotations
 
+from concurrent.futures import Future
+from functools import cache
+from threading import Lock, Thread
+from typing import Any
+
 import numpy as np
 
-from clary.toolkit.codecs import lines, optional
+from clary.toolkit.codecs import optional
 from clary.toolkit.codecs.csv_cells import Layout
+from clary.toolkit.codecs.lines import Block
 from clary.toolkit.records import Floats
 
-# So many cells of a file are read otherwise first: to compile takes seconds where it was not done before.
-PATIENCE = 8_000_000
+# Of a file with more cells than this, the rest is read by compiled code, once it is loaded: that takes a second, and
+# some more where it must be compiled first.
+PATIENCE = 2_000_000
+_LOADING = Lock()
 
 
-def numbers(data: bytes, layout: Layout, first_row: int) -> tuple[Floats, Floats] | None:
-    """Lines as features (lines, D) and labels (lines, L); None where this is not the reader for them."""
-    if first_row * layout.columns < PATIENCE or len(layout.delimiter) != 1 or not optional.available("numba"):
+def numbers(block: Block, layout: Layout) -> tuple[Floats, Floats] | None:
+    """Lines as features (lines, D) and labels (lines, L); None where this is not the reader for them, or not yet."""
+    if block.first_row * layout.columns < PATIENCE or len(layout.delimiter) != 1 or not optional.available("numba"):
         return None
-    from clary.toolkit.codecs import csv_loop
+    with _LOADING:
+        loop = loaded()
+    return fill(loop.result(), block, layout) if loop.done() else None
 
-    rows, delimiter = lines.count(data), ord(layout.delimiter)
-    features = np.empty((rows, layout.columns - layout.labels), np.float32)
-    labels = np.empty((rows, layout.labels), np.float32)
+
+@cache
+def loaded() -> Future[Any]:
+    """The module of the compiled loop, which a thread loads while others read on."""
+    future: Future[Any] = Future()
+
+    def load() -> None:
+        try:
+            from clary.toolkit.codecs import csv_loop
+
+            csv_loop.warm()
+            future.set_result(csv_loop)
+        except BaseException as error:
+            future.set_exception(error)
+
+    Thread(target=load, name="clary-numba").start()
+    return future
+
+
+def fill(loop: Any, block: Block, layout: Layout) -> tuple[Floats, Floats] | None:
+    """What the compiled ``loop`` makes of the lines."""
+    data, delimiter = block.data, ord(layout.delimiter)
+    features = np.empty((block.rows, layout.columns - layout.labels), np.float32)
+    labels = np.empty((block.rows, layout.labels), np.float32)
     # The loop reads beyond the row that it is at, so the last rows get something behind them.
-    cut = data.rfind(b"\n", 0, max(len(data) - csv_loop.MARGIN, 0)) + 1
-    rest = data[cut:] + bytes(csv_loop.MARGIN)
-    row = rows - rest.count(b"\n")
-    for text, part, end in ((data, slice(row), cut), (rest, slice(row, rows), len(data) - cut)):
-        if csv_loop.read(np.frombuffer(text, np.uint8), delimiter, labels[part], features[part]) != end:
+    cut = data.rfind(b"\n", 0, max(len(data) - loop.MARGIN, 0)) + 1
+    rest = data[cut:] + bytes(loop.MARGIN)
+    row = block.rows - rest.count(b"\n")
+    for text, part, end in ((data, slice(row), cut), (rest, slice(row, None), len(data) - cut)):
+        if loop.read(np.frombuffer(text, np.uint8), delimiter, labels[part], features[part]) != end:
             return None
     return features, labels

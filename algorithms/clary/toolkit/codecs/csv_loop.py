@@ -176,3 +176,9 @@ def read(text: Bytes, delimiter: int, labels: Floats, features: Floats) -> int:
             else:
                 features[row, column - label_count] = value
     return np.int64(at)
+
+
+def warm() -> None:
+    """Compile the loop, or load it from where an earlier process has left it."""
+    none = np.empty((0, 1), np.float32)
+    read(np.frombuffer(bytes(MARGIN), np.uint8), 0, none, none)
