@@ -24,7 +24,8 @@ from sklearn.decomposition import PCA
 
 from benchmarks.programs import Channel, Command, TrainingJob, timed, watched
 from benchmarks.report import Row, keep, met, show
-from clary.algorithms.pca.model import Components, Moments, components, random_test, steep_axes
+from clary.algorithms.pca.data import Moments
+from clary.algorithms.pca.model import Components, components, random_test, steep_axes
 from clary.toolkit import tabular
 from clary.toolkit.artifact import Artifact
 from clary.toolkit.media import MediaType

@@ -4,17 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from clary.algorithms.pca.data import Array, Moments, Summary
 from clary.algorithms.pca.devices import moments_on
-from clary.algorithms.pca.model import (
-    Array,
-    Components,
-    Moments,
-    Summary,
-    components,
-    project,
-    random_test,
-    steep_axes,
-)
+from clary.algorithms.pca.model import Components, components, project, random_test, steep_axes
 from clary.algorithms.pca.spec import AUTOMATIC, REGULAR, SPEC, Hyperparameters
 from clary.toolkit.artifact import Artifact
 from clary.toolkit.checkpoint import Arrays
@@ -121,14 +113,12 @@ def _together(cluster: Cluster, moments: Moments) -> Summary:
     own = moments.settle()
     if cluster.size == 1:
         return own
-    rows, squares, sums_D = cluster.sum_all([np.array([own.rows]), np.array([own.squares]), own.rows * own.mean_D])
-    mean_D, product_DL, moved = sums_D / max(rows[0], 1), own.product_DL, 0.0
-    if moments.centered:
-        shift_D = own.mean_D - mean_D
-        product_DL = product_DL + moments.outer(shift_D, own.rows)
-        moved = own.rows * float(shift_D @ shift_D)
-    product_DL, extra = cluster.sum_all([product_DL, np.array([moved])])
-    return Summary(float(rows[0]), mean_D, product_DL, float(squares[0] + extra[0]))
+    rows, sums_D = cluster.sum_all([np.array([own.rows]), own.rows * own.mean_D])
+    moved = moments.around(own, sums_D / max(rows[0], 1))
+    product_DL, squares = cluster.sum_all([moved.product_DL, np.array([moved.squares])])
+    gathered = cluster.gather(moved.far_FD)
+    far_FD = cluster.broadcast(None if gathered is None else np.concatenate(gathered))
+    return Summary(float(rows[0]), moved.mean_D, product_DL, float(squares[0]), far_FD)
 
 
 def _tell(job: Job[Hyperparameters], result: Components) -> None:

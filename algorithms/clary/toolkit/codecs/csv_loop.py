@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import njit, types
 from numba.extending import intrinsic
 
@@ -175,7 +175,7 @@ def read(text: Bytes, delimiter: int, labels: Floats, features: Floats) -> int:
                 labels[row, column] = value
             else:
                 features[row, column - label_count] = value
-    return np.int64(at)
+    return int(np.int64(at))
 
 
 def warm() -> None:
