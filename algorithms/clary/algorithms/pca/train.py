@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 
 from clary.algorithms.pca.data import Array, Moments, Summary
@@ -16,6 +18,7 @@ from clary.toolkit.errors import DataError, UserError
 from clary.toolkit.job import Job
 from clary.toolkit.passes import Passes
 from clary.toolkit.records import Records
+from clary.toolkit.spec import THROUGHPUT
 
 
 def train(job: Job[Hyperparameters]) -> Artifact:
@@ -56,10 +59,10 @@ def _summed(job: Job[Hyperparameters]) -> tuple[Moments, Summary, bool]:
     if kept := passes.resume():
         moments = _moments(job, kept["axes"] if kept["axes"].size else None)
         moments.restore({name: each[cluster.rank] for name, each in kept.items() if name != "axes"})
-    else:
-        # What a job that has only begun can say of its progress; whoever waits for it knows that it runs.
-        _report_start(job)
-    for step in passes:
+    before, began = passes.rows, time.perf_counter()
+    for count, step in enumerate(passes):
+        if count == 1:
+            _report_pace(job, passes.rows - before, time.perf_counter() - began)
         if moments is None:
             moments = _moments(job, _axes(job, step.records))
         if step.records is not None:
@@ -69,9 +72,10 @@ def _summed(job: Job[Hyperparameters]) -> tuple[Moments, Summary, bool]:
     return moments, _together(cluster, moments), passes.stopped
 
 
-def _report_start(job: Job[Hyperparameters]) -> None:
+def _report_pace(job: Job[Hyperparameters], rows: int, seconds: float) -> None:
+    """Say how fast the first batch went, so that whoever waits for the only pass can tell how long it takes."""
     if job.cluster.leads:
-        job.log.metric("train:progress", 0.0)
+        job.log.metric(THROUGHPUT.name, rows / max(seconds, 1e-9))
 
 
 def _moments(job: Job[Hyperparameters], axes_DD: Array | None) -> Moments:
