@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from threading import local
 from typing import Any
 
 import numpy as np
@@ -82,6 +83,7 @@ class Moments:
         threads = min(_MOST_THREADS, device.cores()) if axes_DD is None and test_DL is None else 1
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="clary-moments") if threads > 1 else None
         self._running: deque[Callable[[], Summary]] = deque()
+        self._own = local()
         self._threads = threads
 
     def add(self, rows_ND: Rows) -> None:
@@ -174,7 +176,7 @@ class Moments:
     def _summed(self, parts: Sequence[Array]) -> Summary:
         """What the rows of the parts come to, each part centered at its own mean."""
         rows, width = sum(map(len, parts)), len(self.mean_D)
-        block_BD, between_FD = np.empty((rows + len(parts), width)), np.zeros((len(parts), width))
+        block_BD, between_FD = self._scratch(rows + len(parts)), np.zeros((len(parts), width))
         mean_D, count, usual = np.zeros(width), 0, 0.0
         for number, part in enumerate(parts):
             own = block_BD[count : count + len(part)]
@@ -190,13 +192,20 @@ class Moments:
             count += len(part)
         far = self._far(np.square(between_FD).sum(axis=1), usual)
         block_BD[rows:] = np.where(far[:, None], 0, between_FD)
-        return Summary(rows, mean_D, self._multiplied(block_BD), self._squares(block_BD), between_FD[far])
+        return Summary(rows, mean_D, self._multiplied(block_BD), self._square_sum(block_BD), between_FD[far])
+
+    def _scratch(self, count: int) -> Array:
+        """So many rows to write to, of this thread's own; new memory for every block would take longer to get."""
+        kept = getattr(self._own, "rows", None)
+        if kept is None or len(kept) < count:
+            kept = self._own.rows = np.empty((count, len(self.mean_D)))
+        return kept[:count]
 
     def _far(self, squares: Any, usual: Any) -> Any:
         """Whether a way of that square is far where a row has the usual one; a sketch keeps none."""
         return (squares > _FAR * usual) & (self.test_DL is None)
 
-    def _squares(self, block_BD: Array) -> float:
+    def _square_sum(self, block_BD: Array) -> float:
         return 0.0 if self.test_DL is None else float(np.vdot(block_BD, block_BD))
 
     def _multiplied(self, block_BD: Array) -> Array:

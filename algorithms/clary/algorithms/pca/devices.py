@@ -39,6 +39,7 @@ class DeviceMoments(Moments):
         super().__init__(width, centered=centered, axes_DD=axes_DD, test_DL=test_DL)
         self._torch, self._device = torch, torch.device(device)
         self._rows_at_once, self._most_held = _ROWS_AT_ONCE, 0
+        self._between: list[Any] = []
         factor = test_DL if axes_DD is None else axes_DD
         self._factor = None if factor is None else self._placed(factor)
         self._place()
@@ -92,7 +93,7 @@ class DeviceMoments(Moments):
     def _fetch_far(self) -> None:
         """Take the ways that are far from the device; the others are zero there."""
         between_FD = self._torch.stack(self._between).cpu().numpy()
-        self._between = []
+        self._between.clear()
         far_FD = between_FD[between_FD.any(axis=1)]
         if len(far_FD):
             self._keep(np.concatenate([self.far_FD, far_FD]))
@@ -102,7 +103,7 @@ class DeviceMoments(Moments):
 
     def _place(self) -> None:
         """Put what was found so far onto the device."""
-        self._between: list[Any] = []
+        self._between.clear()
         self._mean, self._product = self._placed(self.mean_D), self._placed(self.product_DL)
         self._squares = self._placed(self._counts[2:])
 
