@@ -22,7 +22,7 @@ from clary.toolkit.device import cores
 
 Array = npt.NDArray[Any]
 _STATE = ("weights", "first", "second")
-_WORTH_A_THREAD = 1 << 18  # products of two numbers; with fewer, handing them over takes longer than forming them
+_WORTH_A_THREAD = 1 << 17  # products of two numbers; with fewer, handing them over takes longer than forming them
 
 
 class Device(ABC):
@@ -72,8 +72,6 @@ class Processor(Device):
             self._state_D3P[:, place] = (state or {"weights": weights_DP}).get(name, 0)
         self._flat = self._state_D3P.reshape(-1)
         self._rule, self._batch, self._sums_BK = rule, Batch.of(None), np.zeros(0, np.float32)
-        with np.errstate(over="ignore"):
-            self._decays_P = rule.decays_P.astype(np.float32)
         self._place_D = np.full(features, -1, np.int32)
         self._kept: dict[str, Array] = {}
         self._threads = cores()
@@ -98,8 +96,6 @@ class Processor(Device):
         touched = self._loops.turned(*rows_of, self._place_D, places, columns, ends, rows, values)
         columns_U, ends_U = columns[:touched], ends[: touched + 1]
         gradient = self._room("gradient", touched * size)
-        with np.errstate(over="ignore"):
-            slopes_B = slopes_B.astype(np.float32)
         given = (columns_U, ends_U, rows, values, slopes_B, size - 1, self._sums_BK, self._flat, gradient)
         self._shared_out(self._loops.slope, ends_U, *given)
         return columns_U, gradient.reshape(touched, size)
@@ -114,14 +110,11 @@ class Processor(Device):
 
     def move(self, columns_U: Array, gradient_UP: Array, share: float, correction: float) -> bool:
         """Update those features; False, and nothing is changed, where the gradient is too large for float32."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            flat = gradient_UP.reshape(-1)
-            if not np.isfinite(np.float32(share) ** 2 * (flat @ flat)):
-                return False
-            numbers = np.array([share, self._rule.most, self._rule.eps, KEEP_1, KEEP_2]).astype(np.float32)
-            rates_P = (self._rule.rates_P * correction).astype(np.float32)
-        ends_U = np.arange(len(columns_U) + 1)
-        self._shared_out(self._loops.move, ends_U, columns_U, flat, self._flat, rates_P, self._decays_P, *numbers)
+        rule, flat = self._rule, gradient_UP.reshape(-1)
+        if not np.isfinite(self._loops.squared(flat, share)):
+            return False
+        numbers = (rule.rates_P, rule.decays_P, correction, share, rule.most, rule.eps, KEEP_1, KEEP_2)
+        self._shared_out(self._loops.move, np.arange(len(columns_U) + 1), columns_U, flat, self._flat, *numbers)
         return True
 
     def state(self) -> dict[str, Array]:

@@ -1,4 +1,4 @@
-"""Numba, as the loops of training are compiled with it, and lanes: sixteen float32 numbers that a loop handles as one.
+"""Numba, as the loops of training are compiled with it, and lanes: sixteen float32 numbers that are handled as one.
 
 Left alone, a compiler hardly uses wide registers in loops over a dozen factors. Lanes do; where a processor has
 narrower registers, it takes several for them. Compiled loops that lie on disk do not notice a change to this file:

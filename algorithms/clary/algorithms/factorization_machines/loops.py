@@ -142,17 +142,27 @@ def slope(
         for line in range(0, factors + WIDE, WIDE):
             fetch(state, ahead + line)
         for at in range(begin, end):
-            pull = slopes_B[rows[at]] * values[at]
+            pull = np.float32(slopes_B[rows[at]]) * values[at]
             linear += pull
             own += pull * values[at]
         for first in range(0, factors, WIDE):
             left = factors - first
             gradient = spread(-own) * load(state, columns_U[place] * 3 * size + first, left)
             for at in range(begin, end):
-                pull = slopes_B[rows[at]] * values[at]
+                pull = np.float32(slopes_B[rows[at]]) * values[at]
                 gradient += spread(pull) * load(sums_BK, rows[at] * factors + first, left)
             store(gradient_UP, place * size + first, left, gradient)
         gradient_UP[place * size + factors] = linear
+
+
+@compiled
+def squared(numbers: Array, share: float) -> float:
+    """The sum of the squares of all numbers times ``share``, in float32; infinite or none where it is too large."""
+    squares = spread(_ZERO)
+    for first in range(0, len(numbers), WIDE):
+        part = load(numbers, first, len(numbers) - first)
+        squares += part * part
+    return np.float32(share) * np.float32(share) * np.float32(total(squares))
 
 
 @compiled
@@ -164,16 +174,21 @@ def move(
     state: Array,
     rates_P: Array,
     decays_P: Array,
+    correction: float,
     share: float,
     most: float,
     eps: float,
     keep_1: float,
     keep_2: float,
 ) -> None:
-    """Take a step of Adam for the touched features from ``start`` to ``stop``; all numbers are float32."""
+    """Take a step of Adam for the touched features from ``start`` to ``stop``, in float32."""
     size = len(rates_P)
-    part, most_, eps_ = spread(share), spread(most), spread(eps)
-    kept_1, new_1, kept_2, new_2 = spread(keep_1), spread(_ONE - keep_1), spread(keep_2), spread(_ONE - keep_2)
+    rates, decays = np.empty(size, np.float32), np.empty(size, np.float32)
+    for at in range(size):
+        rates[at], decays[at] = np.float32(rates_P[at] * correction), np.float32(decays_P[at])
+    part, top, least = spread(np.float32(share)), spread(np.float32(most)), spread(np.float32(eps))
+    kept_1, kept_2, one = spread(np.float32(keep_1)), spread(np.float32(keep_2)), spread(_ONE)
+    new_1, new_2 = one - kept_1, one - kept_2
     for place in range(start, stop):
         ahead = columns_U[min(place + _AHEAD, len(columns_U) - 1)] * 3 * size
         for line in range(0, 3 * size + WIDE, WIDE):
@@ -183,10 +198,10 @@ def move(
             weight_at = columns_U[place] * 3 * size + at
             first_at, second_at = weight_at + size, weight_at + 2 * size
             weight = load(state, weight_at, left)
-            pull = load(gradient_UP, place * size + at, left) * part + load(decays_P, at, left) * weight
-            pull = cut(pull, most_)
+            pull = load(gradient_UP, place * size + at, left) * part + load(decays, at, left) * weight
+            pull = cut(pull, top)
             first = kept_1 * load(state, first_at, left) + new_1 * pull
             second = kept_2 * load(state, second_at, left) + new_2 * pull * pull
             store(state, first_at, left, first)
             store(state, second_at, left, second)
-            store(state, weight_at, left, weight - load(rates_P, at, left) * first / (root(second) + eps_))
+            store(state, weight_at, left, weight - load(rates, at, left) * first / (root(second) + least))
