@@ -6,8 +6,8 @@ FOLDER holds MovieLens 100K (its official folds) and a9a, anywhere below. All fi
 which was picked on parts of the training rows. On a9a both algorithms learn from the same rows. The peer in the race
 is a factorization machine in PyTorch, written twice: with EmbeddingBag, and with one look-up of all embeddings; both
 with sparse gradients, SparseAdam and batches of the same size, from tensors that lie ready in memory, with one thread
-and with torch's own choice. Clary's figure is the throughput that its job reports after the first epoch, which includes
-shuffling and cutting batches.
+and with as many as torch picks. Clary's figure is the throughput that its job reports after the first epoch, which
+includes shuffling and cutting batches.
 """
 
 from __future__ import annotations
