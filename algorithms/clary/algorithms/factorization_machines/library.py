@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import njit, types
 from numba.core import cgutils
-from numba.extending import intrinsic, models, overload, register_model
+from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
 
 WIDE = 16
 # Sums may be formed in another order and rounded once, which wide registers need; infinite and undefined numbers keep
@@ -142,38 +142,30 @@ def _total(_: Any, lanes: Any) -> Any:
     return types.float64(lanes), code
 
 
-def _pair(form: str) -> Any:
-    """Arithmetic of two lanes."""
-
-    def typed(_: Any, one: Any, other: Any) -> Any:
-        def code(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-            return getattr(builder, form)(*given, flags=_FREEDOMS)
-
-        return _LANES(one, other), code
-
-    return intrinsic(typed)
-
-
-def _offer(sign: Any, made: Any) -> None:
+def _offer(sign: Any, form: str) -> None:
     """Let a sign of Python stand for arithmetic of lanes."""
 
-    def chosen(one: Any, other: Any) -> Any:
-        def found(one: Any, other: Any) -> Any:
-            return made(one, other)
+    def typed(_: Any) -> Any:
+        def chosen(one: Any, other: Any) -> Any:
+            return _LANES if isinstance(one, _Lanes) and isinstance(other, _Lanes) else None
 
-        return found if isinstance(one, _Lanes) and isinstance(other, _Lanes) else None
+        return chosen
 
-    overload(sign)(chosen)
+    def code(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        return getattr(builder, form)(*given, flags=_FREEDOMS)
+
+    type_callable(sign)(typed)
+    lower_builtin(sign, _Lanes, _Lanes)(code)
 
 
-for _signs, _form in (
-    ((operator.add, operator.iadd), "fadd"),
-    ((operator.sub, operator.isub), "fsub"),
-    ((operator.mul, operator.imul), "fmul"),
-    ((operator.truediv, operator.itruediv), "fdiv"),
+for _sign, _form in (
+    (operator.add, "fadd"),
+    (operator.iadd, "fadd"),
+    (operator.sub, "fsub"),
+    (operator.mul, "fmul"),
+    (operator.truediv, "fdiv"),
 ):
-    for _sign in _signs:
-        _offer(_sign, _pair(_form))
+    _offer(_sign, _form)
 
 load, store, fetch, spread = intrinsic(_load), intrinsic(_store), intrinsic(_fetch), intrinsic(_spread)
 root, cut, total = intrinsic(_root), intrinsic(_cut), intrinsic(_total)
