@@ -59,7 +59,8 @@ class Records:
 
     def rows(self, start: int, stop: int) -> Records:
         """The rows from ``start`` up to ``stop``, counted from 0; views of the same numbers."""
-        return replace(self._chosen(slice(start, min(stop, len(self)))), first_row=self.first_row + start)
+        first = min(start, len(self))
+        return replace(self._chosen(slice(first, max(first, min(stop, len(self))))), first_row=self.first_row + start)
 
     def take(self, order: Order) -> Records:
         """A copy of the rows with these numbers, counted from 0, in that order; ``first_row`` stays."""
@@ -120,12 +121,13 @@ def _cut(rows_ND: Any, rows: slice) -> csr_matrix:
 
 
 def _stacked(parts: Sequence[Any]) -> csr_matrix:
-    """The rows of all parts."""
+    """The rows of all parts, which have one width."""
     from scipy.sparse import csr_matrix
 
+    (width,) = {part.shape[1] for part in parts}
     data, indices = (np.concatenate([getattr(part, name) for part in parts]) for name in ("data", "indices"))
     ends = np.cumsum(np.concatenate([[0], *[np.diff(part.indptr) for part in parts]], dtype=np.int64))
-    return csr_matrix((data, indices, ends), shape=(len(ends) - 1, parts[0].shape[1]), dtype=np.float32)
+    return csr_matrix((data, indices, ends), shape=(len(ends) - 1, width), dtype=np.float32)
 
 
 def _matrix(data: Floats, indices: Any, ends: Any, width: int) -> csr_matrix:
