@@ -167,5 +167,17 @@ for _sign, _form in (
 ):
     _offer(_sign, _form)
 
-load, store, fetch, spread = intrinsic(_load), intrinsic(_store), intrinsic(_fetch), intrinsic(_spread)
-root, cut, total = intrinsic(_root), intrinsic(_cut), intrinsic(_total)
+# Numbers of an array from ``array[at]`` on, behind the first ``count`` of them zeros: ``load(array, at, count)``.
+load = intrinsic(_load)
+# Nothing; the first ``count`` lanes are written into an array: ``store(array, at, count, lanes)``.
+store = intrinsic(_store)
+# Nothing; the line of memory with ``array[at]`` is on its way to the processor: ``fetch(array, at)``.
+fetch = intrinsic(_fetch)
+# The same float32 in every lane: ``spread(value)``.
+spread = intrinsic(_spread)
+# The square root of each lane: ``root(lanes)``.
+root = intrinsic(_root)
+# Each lane, no further from zero than those of another: ``cut(lanes, most)``.
+cut = intrinsic(_cut)
+# The sum of all lanes, in float64: ``total(lanes)``.
+total = intrinsic(_total)
