@@ -162,7 +162,7 @@ def squared(numbers: Array, share: float) -> float:
     for first in range(0, len(numbers), WIDE):
         part = load(numbers, first, len(numbers) - first)
         squares += part * part
-    return np.float32(share) * np.float32(share) * np.float32(total(squares))
+    return float(np.float32(share) * np.float32(share) * np.float32(total(squares)))
 
 
 @compiled
