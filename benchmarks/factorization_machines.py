@@ -5,8 +5,9 @@
 FOLDER holds MovieLens 100K (its official folds) and a9a, anywhere below. All five folds are learned with one setting,
 which was picked on parts of the training rows. On a9a both algorithms learn from the same rows. The peer in the race
 is a factorization machine in PyTorch, written twice: with EmbeddingBag, and with one look-up of all embeddings; both
-with sparse gradients, SparseAdam and batches of the same size, from tensors that lie ready in memory. Clary's figure
-is the throughput that its job reports after the first epoch, which includes shuffling and cutting batches.
+with sparse gradients, SparseAdam and batches of the same size, from tensors that lie ready in memory, with one thread
+and with as many as torch picks. Clary's figure is the throughput that its job reports after the first epoch, which
+includes shuffling and cutting batches.
 """
 
 from __future__ import annotations
@@ -204,19 +205,23 @@ def race(case: Race, scratch: Path) -> Row:
     settings |= {"mini_batch_size": str(case.batch), "epochs": "4", "factors_lr": "0.005", "linear_lr": "0.005"}
     found = trained({"train": sparse(columns, values, case.features, labels)}, settings, scratch)
     ours = statistics.median(found["train:throughput"][1:])
-    peers = {name: torch_rate(case, model) for name, model in (("EmbeddingBag", Bags), ("Embedding", LookUp))}
-    best = max(peers.values())
+    peers = {
+        f"torch {name}, {count} thread{'' if count == 1 else 's'}": torch_rate(case, model, count)
+        for name, model in (("EmbeddingBag", Bags), ("Embedding", LookUp))
+        for count in sorted({1, torch.get_num_threads()})
+    }
+    bags = max(rate for name, rate in peers.items() if "Bag" in name)
     return {
         "rows": case.rows,
         "values": case.values,
         "features": case.features,
         "factors": case.factors,
         "Clary": ours,
-        **{f"torch {name}": rate for name, rate in peers.items()},
-        "ratio": ours / peers["EmbeddingBag"],
-        "to the faster": ours / best,
-        "bar": f"ratio >= {TIMES_AS_FAST:g}",
-        "met": met(ours / peers["EmbeddingBag"] >= TIMES_AS_FAST),
+        **peers,
+        "to the faster EmbeddingBag": ours / bags,
+        "to the fastest": ours / max(peers.values()),
+        "bar": f"EmbeddingBag, {TIMES_AS_FAST:g} times",
+        "met": met(ours / bags >= TIMES_AS_FAST),
     }
 
 
@@ -249,14 +254,14 @@ class LookUp(Bags):
         return self.bias + linear + 0.5 * (each.sum(dim=1).square() - each.square().sum(dim=1)).sum(dim=1)
 
 
-def torch_rate(case: Race, kind: Callable[[Race], Bags]) -> float:
-    """Rows per second of the peer, with all cores or with one: whatever suits it better."""
-    threads, rates = torch.get_num_threads(), []
-    for count in sorted({1, threads}):
-        torch.set_num_threads(count)
-        rates.append(statistics.median(torch_rates(case, kind)))
+def torch_rate(case: Race, kind: Callable[[Race], Bags], threads: int) -> float:
+    """Rows per second of the peer with that many threads."""
+    before = torch.get_num_threads()
     torch.set_num_threads(threads)
-    return max(rates)
+    try:
+        return statistics.median(torch_rates(case, kind))
+    finally:
+        torch.set_num_threads(before)
 
 
 def torch_rates(case: Race, kind: Callable[[Race], Bags]) -> Iterator[float]:

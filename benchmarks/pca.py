@@ -24,7 +24,8 @@ from sklearn.decomposition import PCA
 
 from benchmarks.programs import Channel, Command, TrainingJob, timed, watched
 from benchmarks.report import Row, keep, met, show
-from clary.algorithms.pca.model import Components, Moments, components, random_test, steep_axes
+from clary.algorithms.pca.data import Moments
+from clary.algorithms.pca.model import Components, components, random_test, steep_axes
 from clary.toolkit import tabular
 from clary.toolkit.artifact import Artifact
 from clary.toolkit.media import MediaType
@@ -90,10 +91,13 @@ def accuracy() -> list[Row]:
     """A row for each kind of data: Clary's and scikit-learn's angle."""
     even = mixed(np.linspace(5, 1, WIDTH))
     steep = mixed(np.logspace(0, -6, WIDTH))
+    jumped = even.copy()
+    jumped[:BATCH] += 1e6
     cases: dict[str, tuple[Floats, int, bool]] = {
         "standard deviations of 5 to 1": (even.astype(np.float32), COMPONENTS, True),
         "the same, shifted by 2**20": ((np.round(even * 16) / 16 + 2**20).astype(np.float32), COMPONENTS, True),
         "the same, not centered": ((np.round(even * 16) / 16 + 2**20).astype(np.float32), COMPONENTS, False),
+        "the same, the first batch a million away": (jumped, COMPONENTS, True),
         "of 1 to 1e-6, 10 kept": (steep.astype(np.float32), COMPONENTS, True),
         "of 1 to 1e-6, 80 kept": (steep.astype(np.float32), 80, True),
         "of 1 to 1e-10 in float64, 80 kept": (mixed(np.logspace(0, -10, WIDTH)), 80, True),

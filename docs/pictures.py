@@ -24,10 +24,8 @@ from clary.algorithms.linear_learner import train as linear_training
 from clary.algorithms.linear_learner.evaluate import Criterion, steady
 from clary.algorithms.linear_learner.serve import Predictor
 from clary.algorithms.linear_learner.spec import SPEC as LINEAR
-from clary.algorithms.random_cut_forest.evaluate import threshold
-from clary.datasets import generators, samples
-from clary.datasets.shingles import shingled
-from clary.sdk import KNN, PCA, KMeans, LinearLearner, RandomCutForest, XGBoost
+from clary.datasets import samples
+from clary.sdk import KNN, PCA, KMeans, LinearLearner, XGBoost
 from clary.toolkit.channels import ChannelInput
 from clary.toolkit.checkpoint import Checkpoints
 from clary.toolkit.cluster import Cluster
@@ -57,7 +55,6 @@ def main() -> None:
     draw_candidates_and_threshold(samples.digits())
     draw_pixels_explained(samples.digits())
     draw_components(samples.digits().dense())
-    draw_series()
 
 
 def draw_explanations() -> None:
@@ -318,29 +315,6 @@ def draw_pixels_explained(digits: Records) -> None:
 
 COUNTS = (1, 2, 5, 10, 20, 30, 40, 64)
 SHOWN = (2, 5, 10, 20, 64)
-
-
-def draw_series() -> None:
-    """Four weeks of demand above the score of each step; what scores high is marked in both."""
-    series, size = generators.demand(27).dense(), 4
-    rows = shingled(series, size)
-    with RandomCutForest().fit(train=rows, logs=False).deploy(workers=1) as predictor:
-        scores = np.array([answer["score"] for answer in predictor.predict(rows)])
-    days = np.arange(len(series)) / 48
-    ends, limit = days[size - 1 :], threshold(scores)
-    marked = scores > limit
-    figure, (above, below) = plt.subplots(2, 1, figsize=(11, 5), sharex=True, height_ratios=(3, 2))
-    above.plot(days, series[:, 0], color=COLORS[0], linewidth=1.2)
-    above.plot(ends[marked], series[size - 1 :][marked, 0], "o", color=COLORS[1], markersize=7)
-    above.set_ylabel("demand")
-    below.plot(ends, scores, color="#555555", linewidth=1.2)
-    below.plot(ends[marked], scores[marked], "o", color=COLORS[1], markersize=7)
-    below.axhline(limit, color=COLORS[1], linewidth=1, linestyle="--")
-    below.annotate("mean + 3 standard deviations", (27, limit + 0.1), color=COLORS[1], ha="right", fontsize=11)
-    below.set_ylabel("anomaly score")
-    below.set_xlabel("day")
-    below.set_ylim(0, None)
-    save(figure, "random-cut-forest-series.png")
 
 
 def draw_components(pixels: np.ndarray[Any, Any]) -> None:

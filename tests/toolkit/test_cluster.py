@@ -237,3 +237,28 @@ def test_the_reason_of_a_failing_host_reaches_every_other(failing: str) -> None:
         return str(error.value)
 
     assert on_all(work) == [reason] * 3
+
+
+@pytest.mark.parametrize("leaving", HOSTS[:2])
+def test_who_waits_in_another_way_hears_that_a_host_has_left(leaving: str) -> None:
+    def work(cluster: Cluster) -> bool:
+        if cluster.current == leaving:
+            return True
+        heard = threading.Event()
+        with cluster.watched(heard.set):
+            return heard.wait(10)
+
+    assert on_all(work, HOSTS[:2]) == [True, True]
+
+
+def test_a_watch_takes_no_message_and_ends_with_its_block() -> None:
+    def work(cluster: Cluster) -> tuple[bool, float]:
+        heard = threading.Event()
+        with cluster.watched(heard.set):
+            first = cluster.sum(np.ones(1))[0]
+            time.sleep(0.1 * cluster.rank)
+            found = first + cluster.sum(np.ones(1))[0]
+        cluster.sum(np.ones(1))  # nobody leaves before all have looked
+        return heard.is_set(), float(found)
+
+    assert on_all(work, HOSTS[:2]) == [(False, 4.0)] * 2

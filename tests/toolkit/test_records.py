@@ -88,6 +88,21 @@ def test_dense_features_are_not_copied() -> None:
     assert np.shares_memory(whole.rows(1, 3).dense(), whole.dense())
 
 
+@given(data=st.data(), rows=st.integers(1, 9))
+def test_sparse_rows_are_cut_as_scipy_cuts_them(data: st.DataObject, rows: int) -> None:
+    whole = made(rows, sparse=True)
+    start, stop = data.draw(st.integers(0, rows + 1)), data.draw(st.integers(0, rows + 3))
+    kept: Any = whole.features
+    found: Any = whole.rows(start, stop).features
+    wanted = kept[start:stop]
+    for name in ("data", "indices", "indptr"):
+        assert getattr(found, name).tolist() == getattr(wanted, name).tolist()
+        assert getattr(found, name).dtype == getattr(wanted, name).dtype
+    assert found.shape == wanted.shape
+    assert not found.nnz or np.shares_memory(found.data, kept.data)
+    found.check_format()
+
+
 @pytest.mark.parametrize(("rows", "width", "message"), [(2, 4, "the row has 3 features, width is 4")])
 def test_another_width_is_refused_with_its_place(rows: int, width: int, message: str) -> None:
     records = made(rows, first_row=7)

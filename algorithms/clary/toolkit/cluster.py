@@ -13,10 +13,11 @@ import math
 import selectors
 import socket
 import struct
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +30,7 @@ SILENCE = 3600.0  # seconds without a word from a host that is still connected
 WATCH = (
     0.002  # seconds; a host that goes to sleep while it waits takes longer to wake than most messages take to come
 )
+LOOK_UP = 0.5  # seconds between two looks at whether the other hosts are still there
 READ_AHEAD = 1 << 16  # bytes
 LONGEST_HEAD = 1 << 16  # bytes of the line before a message's arrays
 LONGEST_REASON = 4096  # characters
@@ -111,6 +113,31 @@ class Cluster:
             return [array, *(peer.receive()[0] for peer in self._peers)]
         self._peers[0].send([array])
         return None
+
+    @contextlib.contextmanager
+    def watched(self, lost: Callable[[], None]) -> Iterator[None]:
+        """While the block runs, call ``lost`` when a host closes its connection, once and from another thread.
+
+        For work in which this host waits for the others in a way that is not this class's.
+        """
+        done = threading.Event()
+        watch = threading.Thread(target=self._watch, args=(done, lost), daemon=True)
+        watch.start()
+        try:
+            yield
+        finally:
+            done.set()
+            watch.join()
+
+    def _watch(self, done: threading.Event, lost: Callable[[], None]) -> None:
+        with selectors.DefaultSelector() as arrivals, contextlib.ExitStack() as stack:
+            for peer in self._peers:
+                arrivals.register(stack.enter_context(peer.twin()), selectors.EVENT_READ)
+            while not done.is_set():
+                if any(_ended(cast(socket.socket, key.fileobj)) for key, _ in arrivals.select(LOOK_UP)):
+                    lost()
+                    return
+                done.wait(LOOK_UP)  # a message that nobody has read yet is no reason to look again at once
 
     def fail(self, reason: str) -> None:
         """Tell the other hosts why this one leaves: the leader tells all, another host tells the leader."""
@@ -218,6 +245,12 @@ class _Peer:
         """The number of the connection, for those who wait for several."""
         return self._connection.fileno()
 
+    def twin(self) -> socket.socket:
+        """The connection once more, for somebody who looks at it and takes nothing."""
+        twin = self._connection.dup()
+        twin.setblocking(False)
+        return twin
+
     def send(self, arrays: Sequence[Array]) -> None:
         """Hand the arrays over; PlatformError if the host has left."""
         whole = [np.asarray(array, order="C") for array in arrays]
@@ -294,6 +327,16 @@ class _Peer:
         if not count:
             raise ConnectionError("the connection was closed")
         return count
+
+
+def _ended(connection: socket.socket) -> bool:
+    """Whether the other side has left; what it may have sent before stays to be read."""
+    try:
+        return not connection.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:  # somebody else has read it meanwhile
+        return False
+    except OSError:
+        return True
 
 
 # Every step of a job sends arrays of the same types and shapes, so what their line says is worked out once.

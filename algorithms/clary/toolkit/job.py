@@ -54,7 +54,8 @@ class Job(Generic[HP]):
     """One training run as an algorithm sees it; nothing in here is a path or a content type.
 
     ``stop`` is set when the platform asks for an early end: finish the current step and return the model so
-    far. ``publish`` writes an intermediate model, whole, where the platform picks it up.
+    far. ``publish`` writes an intermediate model, whole, where the platform picks it up. ``abandon`` ends the process
+    as a job that failed; for a thread that sees that the others will never come back.
     """
 
     hyperparameters: HP
@@ -70,6 +71,7 @@ class Job(Generic[HP]):
     stop: threading.Event = field(default_factory=threading.Event)
     publish: Callable[[Artifact], None] = lambda _artifact: None
     output: Callable[[str, bytes], None] = lambda _name, _content: None
+    abandon: Callable[[Exception], None] = lambda _error: None
 
     def channel(self, name: str) -> ChannelInput:
         """The channel of that name; UserError if the job has none."""

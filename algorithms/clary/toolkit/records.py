@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 Floats = npt.NDArray[np.float32]
+Order = npt.NDArray[np.integer[Any]]
 _PER_ROW = ("labels", "weights", "groups")
 
 
@@ -55,15 +58,20 @@ class Records:
         return np.ascontiguousarray(self.features.toarray(), dtype=np.float32)
 
     def rows(self, start: int, stop: int) -> Records:
-        """The rows from ``start`` up to ``stop``, counted from 0; a view where the features are dense."""
-        return replace(self._chosen(slice(start, stop)), first_row=self.first_row + start)
+        """The rows from ``start`` up to ``stop``, counted from 0; views of the same numbers."""
+        first = min(start, len(self))
+        return replace(self._chosen(slice(first, max(first, min(stop, len(self))))), first_row=self.first_row + start)
 
-    def take(self, order: npt.NDArray[np.integer[Any]]) -> Records:
+    def take(self, order: Order) -> Records:
         """A copy of the rows with these numbers, counted from 0, in that order; ``first_row`` stays."""
         return self._chosen(order)
 
-    def _chosen(self, rows: Any) -> Records:
-        chosen = {name: array[rows] for name in _PER_ROW if (array := getattr(self, name)) is not None}
+    def _chosen(self, rows: slice | Order) -> Records:
+        chosen: dict[str, Any] = {
+            name: array[rows] for name in _PER_ROW if (array := getattr(self, name)) is not None
+        }
+        if self.sparse and isinstance(rows, slice):
+            return replace(self, features=_cut(self.features, rows), **chosen)
         return replace(self, features=self.features[rows], **chosen)
 
     def expect_width(self, width: int, *, name: str = "feature_dim") -> Records:
@@ -89,7 +97,9 @@ class Records:
             return parts[0]
         first = parts[0]
         features: Any = [part.features for part in parts]
-        if any(part.sparse for part in parts):
+        if all(part.sparse for part in parts):
+            features = _stacked(features)
+        elif any(part.sparse for part in parts):
             from scipy.sparse import csr_matrix, vstack
 
             features = csr_matrix(vstack(features, format="csr"), dtype=np.float32)
@@ -101,3 +111,37 @@ class Records:
 
 def _joined(arrays: list[Any]) -> Any:
     return None if arrays[0] is None else np.concatenate([array for array in arrays if array is not None])
+
+
+def _cut(rows_ND: Any, rows: slice) -> csr_matrix:
+    """The rows of that range, which share their values with the whole."""
+    ends = rows_ND.indptr[rows.start : rows.stop + 1]
+    inside = slice(ends[0], ends[-1])
+    return _matrix(rows_ND.data[inside], rows_ND.indices[inside], ends - ends[0], rows_ND.shape[1])
+
+
+def _stacked(parts: Sequence[Any]) -> csr_matrix:
+    """The rows of all parts, which have one width."""
+    from scipy.sparse import csr_matrix
+
+    (width,) = {part.shape[1] for part in parts}
+    data, indices = (np.concatenate([getattr(part, name) for part in parts]) for name in ("data", "indices"))
+    ends = np.cumsum(np.concatenate([[0], *[np.diff(part.indptr) for part in parts]], dtype=np.int64))
+    return csr_matrix((data, indices, ends), shape=(len(ends) - 1, width), dtype=np.float32)
+
+
+def _matrix(data: Floats, indices: Any, ends: Any, width: int) -> csr_matrix:
+    """A CSR matrix of these arrays as they are.
+
+    SciPy's own way to one looks at them all, which takes longer than a small batch takes to learn from.
+    """
+    made: Any = copy.copy(_empty(len(ends) - 1, width))
+    made.data, made.indices, made.indptr = data, indices, ends
+    return made
+
+
+@lru_cache(maxsize=4)
+def _empty(rows: int, width: int) -> csr_matrix:
+    from scipy.sparse import csr_matrix
+
+    return csr_matrix((rows, width), dtype=np.float32)

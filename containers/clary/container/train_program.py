@@ -34,13 +34,26 @@ def main(arguments: list[str]) -> int:
     try:
         _run(layout, options.algorithm, stop)
     except Exception as error:
-        text = failure.reason(error)
-        if text.startswith("AlgorithmError"):
-            traceback.print_exc()
-        _write(f"Customer Error: {error}" if isinstance(error, UserError) else text, level="ERROR")
-        failure.write(layout, text)
+        _tell(layout, error)
         return 1
     return 0
+
+
+def _tell(layout: Layout, error: Exception) -> None:
+    """Say in the log and in the failure file why there is no model."""
+    text = failure.reason(error)
+    if text.startswith("AlgorithmError"):
+        traceback.print_exception(error)
+    _write(f"Customer Error: {error}" if isinstance(error, UserError) else text, level="ERROR")
+    failure.write(layout, text)
+
+
+def _abandon(layout: Layout, error: Exception) -> None:
+    """End the process as a failed job at once, whatever its other threads wait for."""
+    _tell(layout, error)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:
@@ -112,6 +125,7 @@ def _train(
             stop=stop,
             publish=lambda artifact: artifact.write(layout.model) if cluster.leads else None,
             output=lambda name, content: _beside(layout, name, content) if cluster.leads else None,
+            abandon=lambda error: _abandon(layout, error),
         )
         artifact = train(job)
         if cluster.leads:

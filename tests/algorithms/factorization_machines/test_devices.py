@@ -25,7 +25,7 @@ FEATURES, FACTORS = 12, 3
 
 def rule(**given: Any) -> Adam:
     rates = {"factors_lr": 0.03, "linear_lr": 0.05, "factors_wd": 0.02, "linear_wd": 0.1}
-    return Adam.of(settings(feature_dim=FEATURES, num_factors=FACTORS, **{**rates, **given}))
+    return Adam.of(settings(**{"feature_dim": FEATURES, "num_factors": FACTORS, **rates, **given}))
 
 
 def rows(count: int, seed: int) -> csr_matrix:
@@ -36,8 +36,8 @@ def rows(count: int, seed: int) -> csr_matrix:
     return csr_matrix(np.where(there, rng.normal(size=there.shape), 0))
 
 
-def weights(seed: int = 0) -> Array:
-    return np.random.default_rng(seed).normal(scale=0.5, size=(FEATURES, FACTORS + 1)).astype(np.float32)
+def weights(seed: int = 0, factors: int = FACTORS) -> Array:
+    return np.random.default_rng(seed).normal(scale=0.5, size=(FEATURES, factors + 1)).astype(np.float32)
 
 
 def stepped(device: Device, adam: Adam, batches: int = 4, count: int = 40) -> Array:
@@ -88,6 +88,14 @@ CASES: dict[str, dict[str, Any]] = {
 def test_the_loops_do_what_the_formulas_say(case: str) -> None:
     adam = rule(**CASES[case])
     assert stepped(Processor(weights(), adam), adam) == pytest.approx(by_hand(weights(), adam), rel=1e-3, abs=2e-5)
+
+
+@quick(max_examples=20)
+@given(factors=st.integers(1, 70), count=st.integers(1, 40), seed=st.integers(0, 20))
+def test_any_number_of_factors_is_computed(factors: int, count: int, seed: int) -> None:
+    adam, start_DP = rule(num_factors=factors), weights(seed, factors) / np.float32(factors**0.5)
+    found = stepped(Processor(start_DP, adam), adam, batches=2, count=count)
+    assert found == pytest.approx(by_hand(start_DP, adam, batches=2, count=count), rel=1e-3, abs=2e-4)
 
 
 @pytest.mark.parametrize("case", CASES)

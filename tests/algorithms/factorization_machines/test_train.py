@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
+from clary.algorithms.factorization_machines import train as training
+from clary.algorithms.factorization_machines.devices import Card
 from clary.algorithms.factorization_machines.model import start
 from clary.algorithms.factorization_machines.spec import PUBLISH_EVERY
 from clary.toolkit.errors import DataError, UserError
@@ -128,6 +131,16 @@ def test_hosts_do_what_one_does_with_a_larger_batch(count: int) -> None:
         assert several.tensor(name) == pytest.approx(one.tensor(name), rel=1e-3, abs=1e-4)
     assert several.values("test:rmse") == pytest.approx(one.values("test:rmse"), rel=1e-4)
     assert several.values("train:rmse:epoch") == pytest.approx(one.values("train:rmse:epoch"), rel=1e-4)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_job_on_torch_comes_to_the_model_of_the_loops(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = hosts(count, ratings(1000), epochs=2)
+    monkeypatch.setattr(training, "Processor", partial(Card, place="cpu"))
+    there = hosts(count, ratings(1000), epochs=2)
+    for name in ("w0", "w", "v"):
+        assert there.tensor(name) == pytest.approx(here.tensor(name), rel=1e-3, abs=1e-4)
+    assert there.values("test:rmse") == pytest.approx(here.values("test:rmse"), rel=1e-4)
 
 
 def test_hosts_repeat_themselves_bit_by_bit() -> None:

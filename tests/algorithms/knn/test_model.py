@@ -158,7 +158,7 @@ def test_rows_of_any_size_are_brought_to_length_1() -> None:
 # The vote
 
 
-@given(st.lists(st.lists(st.integers(-2, 4), min_size=6, max_size=6), min_size=1, max_size=20))
+@given(st.lists(st.lists(st.integers(-2, 4), min_size=6, max_size=6), min_size=1, max_size=30))
 def test_the_most_frequent_label_wins_and_of_equals_the_smallest(labels: list[list[int]]) -> None:
     found = majority(np.array(labels, np.float32))
     for votes, winner in zip(labels, found, strict=True):

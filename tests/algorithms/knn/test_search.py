@@ -1,4 +1,4 @@
-"""The indexes against brute force in float64, whatever the batch; their files against the library itself."""
+"""The indexes against brute force in float64, whatever the batch and the device; their files against the library."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clary.algorithms.knn.search import WIDE, Index, cells_of, decode, empty_index, encode, parts_of
+from clary.algorithms.knn import devices, search
+from clary.algorithms.knn.devices import WIDE, DeviceProducts
+from clary.algorithms.knn.search import Index, cells_of, decode, empty_index, encode, parts_of
 from clary.algorithms.knn.spec import INDEX_TYPES, SPEC, Hyperparameters
-from clary.toolkit.errors import UserError
+from clary.toolkit.errors import PlatformError, UserError
 
 Array = npt.NDArray[Any]
 MANY = 100  # queries that are searched by products of matrices
 METRICS = ("L2", "INNER_PRODUCT")
+PLACES = ("processor", "torch")  # torch on the processor stands for torch on a GPU
 
 
 def hyperparameters(width: int, **given: Any) -> Hyperparameters:
@@ -36,6 +39,14 @@ def built(rows: Array, **given: Any) -> Any:
     index.train(rows)
     index.add(rows)
     return index
+
+
+def flat(rows: Array, where: str = "processor", **given: Any) -> Index:
+    """An exact index that forms its products there."""
+    with pytest.MonkeyPatch.context() as patch:
+        if where == "torch":
+            patch.setattr(search, "products_on", lambda _, rows, **kind: DeviceProducts("cpu", rows, **kind))
+        return Index(built(rows, **given))
 
 
 def brute(rows: Array, queries: Array, count: int, metric: str = "L2") -> tuple[Array, Array]:
@@ -60,21 +71,25 @@ def grid(rows: int, width: int, seed: int = 0, values: int = 4) -> Array:
 # Exact search
 
 
+@pytest.mark.parametrize("where", PLACES)
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("count", [1, 10, 150])
 @pytest.mark.parametrize(("queries", "width"), [(1, 24), (31, WIDE), (MANY, 24), (MANY, WIDE)])
-def test_a_flat_index_finds_what_brute_force_finds(metric: str, count: int, queries: int, width: int) -> None:
+def test_a_flat_index_finds_what_brute_force_finds(
+    where: str, metric: str, count: int, queries: int, width: int
+) -> None:
     rng = np.random.default_rng(0)
     rows, asked = (rng.normal(size=(each, width)).astype(np.float32) for each in (400, queries))
-    near, number = Index(built(rows, index_metric=metric)).search(asked, count)
+    near, number = flat(rows, where, index_metric=metric).search(asked, count)
     expected, order = brute(rows, asked, count, metric)
     # Two rows may change places where float32 cannot tell their distances apart.
     assert (number == order).mean() > 0.999
     assert near == pytest.approx(expected, rel=1e-5, abs=1e-4)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=60)
 @given(
+    where=st.sampled_from(PLACES),
     rows=st.integers(1, 120),
     width=st.sampled_from([1, 2, 6, WIDE]),
     queries=st.sampled_from([1, 5, MANY]),
@@ -83,21 +98,22 @@ def test_a_flat_index_finds_what_brute_force_finds(metric: str, count: int, quer
     seed=st.integers(0, 5),
 )
 def test_of_equally_near_rows_the_lower_number_comes_first(
-    rows: int, width: int, queries: int, share: float, metric: str, seed: int
+    where: str, rows: int, width: int, queries: int, share: float, metric: str, seed: int
 ) -> None:
     sample, asked = grid(rows, width, seed), grid(queries, width, seed + 100)
     count = max(1, int(share * rows))
-    near, number = Index(built(sample, index_metric=metric)).search(asked, count)
+    near, number = flat(sample, where, index_metric=metric).search(asked, count)
     expected, order = brute(sample, asked, count, metric)
     assert (number == order).all()
     assert near == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.parametrize("where", PLACES)
 @pytest.mark.parametrize("offset", [0.0, 1e3, 1e6])
-def test_rows_far_from_the_origin_lose_no_neighbor(offset: float) -> None:
+def test_rows_far_from_the_origin_lose_no_neighbor(offset: float, where: str) -> None:
     rng = np.random.default_rng(0)
     rows, asked = ((rng.normal(size=(each, WIDE)) * 10 + offset).astype(np.float32) for each in (2000, MANY))
-    near, number = Index(built(rows)).search(asked, 10)
+    near, number = flat(rows, where).search(asked, 10)
     expected, order = brute(rows, asked, 10)
     assert near == pytest.approx(expected, rel=1e-5)
     assert (number == order).mean() > 0.99
@@ -114,11 +130,46 @@ def test_one_query_has_the_same_answer_alone_and_among_many() -> None:
         assert alone[0] == pytest.approx(near[place : place + 1], rel=1e-6)
 
 
+@pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("queries", [1, MANY])
-def test_where_no_distance_is_finite_there_is_no_neighbor(queries: int) -> None:
+def test_torch_finds_the_same_to_the_last_bit(metric: str, queries: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(3)
+    rows, asked = (rng.normal(size=(each, WIDE)).astype(np.float32) for each in (700, queries))
+    rows[600:] = rows[:100]
+    # Blocks of fewer rows than there are candidates.
+    monkeypatch.setattr(devices, "_GPU_BLOCK", 20 * queries)
+    (near, number), (other_near, other_number) = (
+        flat(rows, where, index_metric=metric).search(asked, 9) for where in PLACES
+    )
+    assert (near == other_near).all()
+    assert (number == other_number).all()
+
+
+def test_rows_that_do_not_fit_on_the_gpu_are_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch")
+
+    def full(*_given: Any, **_more: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(torch, "tensor", full)
+    with pytest.raises(PlatformError, match="the index takes 1 MiB, which the GPU has not free; set CLARY_DEVICE"):
+        flat(np.zeros((1 << 15, 8), np.float32), "torch")
+
+
+@pytest.mark.parametrize("where", PLACES)
+@pytest.mark.parametrize("queries", [1, MANY])
+def test_where_no_distance_is_finite_there_is_no_neighbor(queries: int, where: str) -> None:
     rows = np.full((50, WIDE), 3e38, np.float32)
-    _, number = Index(built(rows)).search(-rows[:1].repeat(queries, axis=0), 3)
+    near, number = flat(rows, where).search(-rows[:1].repeat(queries, axis=0), 3)
     assert (number == -1).all()
+    assert not np.isfinite(near).any()
+
+
+def test_a_graph_has_no_neighbor_either_where_no_distance_is_finite() -> None:
+    rows = np.full((50, 4), 3e38, np.float32)
+    near, number = Index(built(rows, index_type="faiss.HNSW")).search(-rows[:2], 3)
+    assert (number == -1).all()
+    assert not np.isfinite(near).any()
 
 
 # Approximate search

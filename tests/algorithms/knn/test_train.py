@@ -15,6 +15,7 @@ import pytest
 from scipy.sparse import csr_matrix
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 
+from clary.algorithms.knn import devices
 from clary.algorithms.knn.managed import INDEX, Settings
 from clary.algorithms.knn.search import decode
 from clary.algorithms.knn.serve import Predictor
@@ -295,6 +296,28 @@ def test_what_cannot_be_learned_from_is_refused_in_a_sentence(rows: Rows, given:
     with pytest.raises(DataError) as caught:
         learned({"train": rows}, **given)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("index_type", "words"),
+    [
+        ("faiss.Flat", "the GPU is not used: there is no torch with code for it"),
+        (
+            "faiss.IVFFlat",
+            "index_type faiss.IVFFlat is built and searched on the CPU; only faiss.Flat is searched on",
+        ),
+    ],
+)
+def test_the_log_says_why_a_gpu_is_not_used(index_type: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "available", lambda _: False)
+    rows = {name: channel(name, few(300)) for name in ("train", "test")}
+    given: dict[str, Any] = {"feature_dim": 4, "k": 3, "predictor_type": "classifier", "sample_size": 300}
+    made, lines = job(rows, **given, index_type=index_type)
+    made.device = "cuda"
+    train(made)
+    assert sum(words in line for line in lines) == 1
+    assert any("GPU free memory = 0 bytes" in line for line in lines)
+    assert any("#test_score" in line for line in lines)
 
 
 def test_a_job_that_is_stopped_too_early_leaves_no_model() -> None:

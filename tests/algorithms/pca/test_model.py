@@ -13,8 +13,9 @@ from hypothesis.extra.numpy import arrays
 from scipy.sparse import csr_matrix
 from sklearn.decomposition import PCA
 
+from clary.algorithms.pca.data import Moments
 from clary.algorithms.pca.devices import DeviceMoments
-from clary.algorithms.pca.model import Components, Moments, components, project, random_test, steep_axes
+from clary.algorithms.pca.model import Components, components, project, random_test, steep_axes
 from clary.datasets import samples
 
 Array = npt.NDArray[Any]
@@ -73,6 +74,8 @@ CASES: dict[str, tuple[Array, int, bool]] = {
     "columns of every size": (EVEN * np.logspace(6, -6, WIDTH).astype(np.float32), 25, True),
     "large numbers": (EVEN * np.float32(1e30), 8, True),
     "small numbers": (EVEN * np.float32(1e-30), 8, True),
+    "a first batch a million away": (np.concatenate([EVEN[:500] + 1e6, EVEN[500:]]).astype(np.float64), 8, True),
+    "batches that jump": (EVEN + 1e6 * np.random.default_rng(1).standard_normal((6, WIDTH)).repeat(500, 0), 15, True),
     "a first batch that is constant": (np.concatenate([np.full_like(EVEN[:500], 1e3), EVEN[500:]]), 8, True),
 }
 

@@ -204,8 +204,19 @@ def test_the_log_has_the_sentences_of_the_managed_one() -> None:
     lines = learned(DIGITS, num_components=7).lines
     assert "64 feature(s) found in 'data'." in lines
     assert "Test data is not provided." in lines
-    assert "#progress_metric: host=localhost, completed 100.0 % of epochs" in lines
+    assert [line for line in lines if "progress" in line] == [
+        "#progress_metric: host=localhost, completed 100.0 % of epochs"
+    ]
     assert not any("Test data" in line for line in learned(DIGITS, DIGITS, num_components=7).lines)
+
+
+def test_the_pace_is_told_behind_the_first_batch_and_at_the_end() -> None:
+    def told(**settings: Any) -> list[int]:
+        lines = [line for line in learned(DIGITS, num_components=7, **settings).lines if line.startswith("#")]
+        return [number for number, line in enumerate(lines) if "throughput" in line]
+
+    assert told() == [0, 2]
+    assert told(mini_batch_size=5000) == [1]
 
 
 def test_extra_components_without_effect_are_said_to_be_so() -> None:

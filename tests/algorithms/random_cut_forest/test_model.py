@@ -56,15 +56,23 @@ def written_out(forest: Mapping[str, Array], t: int, row: Array) -> float:
     return float(up(forest["root"][t], 0) * np.log2(len(held) + 1))
 
 
-@pytest.mark.parametrize(
-    ("slots", "width", "places"), [(1, 2, None), (2, 1, None), (30, 3, None), (40, 1, 1), (40, 2, 0)]
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    slots=st.integers(1, 40),
+    width=st.integers(1, 4),
+    places=st.sampled_from([None, 1, 0]),
+    count=st.sampled_from([0, 1, 20, 300]),
 )
-def test_the_score_is_the_contracts(slots: int, width: int, places: int | None) -> None:
-    held = points(5, slots, width, places=places)
-    forest = Forest.grow(held, held.size)
-    rows = np.concatenate([held[0], points(1, 20, width, seed=1)[0] * 3])
-    expected = [np.mean([written_out(forest.tensors(), t, row) for t in range(5)]) for row in rows]
-    assert forest.scores(rows) == pytest.approx(np.array(expected), rel=1e-9)
+def test_the_score_is_the_contracts(seed: int, slots: int, width: int, places: int | None, count: int) -> None:
+    held = points(3, slots, width, seed, places=places)
+    forest = Forest.grow(held, held.size, seed=seed)
+    rows = np.concatenate([held[0], points(1, count, width, seed + 1)[0] * 3])
+    scores, tensors = forest.scores(rows), forest.tensors()
+    # Rows walk down the trees in blocks; these stand for the first block, the next one, and the rows of the sample.
+    for n in {0, slots - 1, len(rows) // 2, len(rows) - 1}:
+        expected = np.mean([written_out(tensors, t, rows[n]) for t in range(3)])
+        assert scores[n] == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize("places", [None, 0])
@@ -243,6 +251,13 @@ def broken(name: str, change: Callable[[Array], Any]) -> dict[str, Array]:
 def test_arrays_that_are_no_forest_are_refused(name: str, change: Callable[[Array], Any], reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         Forest.read(broken(name, change))
+
+
+def test_equal_points_in_two_leaves_are_refused() -> None:
+    tensors = Forest.grow(np.ones((1, 2, 1), np.float32), 2).tensors()
+    tensors["root"][:], tensors["left"][0, 0], tensors["right"][0, 0], tensors["value"][:] = 0, -1, -2, 1
+    with pytest.raises(ValueError, match="tree 0 does not hang together"):
+        Forest.read(tensors)
 
 
 @settings(max_examples=60, deadline=None)

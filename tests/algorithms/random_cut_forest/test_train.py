@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -39,8 +40,54 @@ def test_short_data_are_shared_out_equally_and_a_rest_is_left_out(tmp_path: Path
     assert points.shape == (50, 80, 1)
     assert len(np.unique(points)) == 4000, "no row is used by two trees"
     assert outcome.artifact().tensors["seen"] == [4032]
-    assert "num_samples_in_forest: 4000, num_samples_per_tree: 80, sample_dim: 1" in outcome.log
+    assert "num_samples_in_forest: 4000, num_samples_per_tree: 80, sample_dim: 1, shingle_size: 1" in outcome.log
     assert "Test data is not provided." in outcome.log
+
+
+LINES = (
+    "Verifying hyperparamemters...",
+    "Hyperparameters are correct.",
+    "Validating that feature_dim agrees with dimensions in training data...",
+    "feature_dim is correct.",
+    "Validating memory limits...",
+    "Available memory in bytes: 2097152000",
+    "Estimated sample size in bytes: 4000",
+    "Estimated memory needed to build the forest in bytes: 24000",
+    "Memory limits validated.",
+    "Sampling training data...",
+    "Sampling training data completed.",
+    "Master node: building Random Cut Forest...",
+    "Gathering samples...",
+    "1000 samples gathered",
+    "Building Random Cut Forest...",
+    "Random Cut Forest built:",
+    "ForestInfo{num_trees: 50, num_samples_in_forest: 1000, num_samples_per_tree: 20, sample_dim: 1, shingle_size: 1",
+    "Test data is not provided.",
+)
+
+
+def test_the_log_tells_the_steps_in_the_published_order(tmp_path: Path) -> None:
+    log = trained(tmp_path, numbered(2000), num_samples_per_tree="20").succeeded().log
+    places = [log.find(line) for line in LINES]
+    assert places == sorted(places)
+    assert places[0] > 0
+
+
+def test_the_forests_line_counts_the_nodes_and_cuts_of_each_tree(tmp_path: Path) -> None:
+    log = trained(tmp_path, numbered(200)).succeeded().log
+    facts = dict(re.findall(r"(\w+): (\[.*?\]|[\d.]+)", log.partition("ForestInfo{")[2].partition("}")[0]))
+    nodes, depths = (json.loads(facts[name]) for name in ("trees_num_nodes", "trees_depth"))
+    assert nodes == [7] * 50, "four points of their own are leaves below three cuts"
+    assert set(depths) == {2, 3}
+    assert (facts["max_tree_depth"], facts["min_tree_depth"]) == ("3", "2")
+    assert float(facts["avg_tree_depth"]) == sum(depths) / 50
+    assert [facts[f"{name}_num_nodes"] for name in ("max", "min", "avg")] == ["7", "7", "7.0"]
+
+
+def test_a_sample_that_may_not_fit_is_announced_and_not_refused(tmp_path: Path) -> None:
+    outcome = trained(tmp_path, numbered(200), memory=4, num_trees="1000", num_samples_per_tree="2000")
+    assert "there are too few rows for num_trees = 1000" in outcome.refused()
+    assert "a full sample does not fit into memory" in outcome.log
 
 
 def test_long_data_are_sampled_without_replacement(tmp_path: Path) -> None:

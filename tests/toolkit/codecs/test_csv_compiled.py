@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,14 @@ from hypothesis import strategies as st
 
 from clary.toolkit.codecs import csv, csv_blocks, csv_compiled
 from clary.toolkit.codecs.csv_cells import Layout
+from clary.toolkit.codecs.lines import Block
 
 pytest.importorskip("numba")
+from clary.toolkit.codecs import csv_loop
+
 FAR = csv_compiled.PATIENCE
 NUMBER = st.one_of(
+    st.from_regex(r"\A-?[0-9]{1,8}(\.[0-9]{1,8})?\Z"),
     st.from_regex(r"\A-?[0-9]{1,12}(\.[0-9]{1,9})?([eE][-+]?[0-9]{1,2})?\Z"),
     st.floats(-(2.0**99), 2.0**99, width=32).map(repr),
     st.floats(-1e6, 1e6).map(repr),
@@ -24,8 +29,13 @@ NUMBER = st.one_of(
 )
 UNUSUAL = (
     "|1.5,2,3|1.5|1.5,|,1.5|1.5,x|1.5, 2|+1.5,2|.5,2|5.,2|-,2|1.5e,2|1e+,2|nan,2|inf,2|1.5,1e39|1.5,1e-40|1.5,1e100"
-    "|1.5e9999,2|1.5;2|--1.5,2|1.5,16777217.0"
+    "|1.5e9999,2|1.5;2|--1.5,2|1.5,16777217.0|1.5.5,2|1..5,2|1-5,2|1/5,2|1:5,2|.,2|-.5,2|1.5,2-|1.5,2.|1.\xb15,2|1.5,2\0"
+    "|1.5,|1.5,12345678x|1.5,1234567.|12345678.,2|123456789.5.5,2|1.5,99999999999999999999"
 )
+
+
+def compiled(data: bytes, layout: Layout) -> Any:
+    return csv_compiled.fill(csv_loop, Block(data, 1), layout)
 
 
 def bits(found: Any) -> list[Any]:
@@ -35,7 +45,7 @@ def bits(found: Any) -> list[Any]:
 @given(st.lists(st.tuples(NUMBER, NUMBER, NUMBER), min_size=1, max_size=20), st.sampled_from([0, 1]))
 def test_numbers_are_those_of_arrow_or_left_to_it(rows: list[tuple[str, ...]], labels: int) -> None:
     data, layout = "".join(",".join(row) + "\n" for row in rows).encode(), Layout(3, labels, False, "", ",")
-    found = csv_compiled.numbers(data, layout, FAR)
+    found = compiled(data, layout)
     expected = csv_blocks.numbers(data, layout)
     assert found is None or (expected is not None and bits(found) == bits(expected))
 
@@ -45,7 +55,7 @@ def test_numbers_in_usual_forms_are_read(form: str) -> None:
     numbers = np.random.default_rng(0).standard_normal((300, 3)) * [1, 1e-6, 1e8]
     spelled = [[repr(float(each)) if form == "%r" else form % each for each in row] for row in numbers]
     data, layout = "".join(",".join(row) + "\n" for row in spelled).encode(), Layout(3, 1, False, "", ",")
-    found = csv_compiled.numbers(data, layout, FAR)
+    found = compiled(data, layout)
     assert found is not None
     assert [part.shape for part in found] == [(300, 2), (300, 1)]
     whole = np.column_stack([found[1], found[0]])
@@ -54,21 +64,25 @@ def test_numbers_in_usual_forms_are_read(form: str) -> None:
 
 @pytest.mark.parametrize("line", UNUSUAL.split("|"))
 def test_what_is_unusual_is_left_to_others(line: str) -> None:
-    data = f"1.5,2.5\n{line}\n1.5,2.5\n".encode()
-    assert csv_compiled.numbers(data, Layout(2, 0, False, "", ","), FAR) is None
+    data = f"1.5,2.5\n{line}\n1.5,2.5\n".encode("latin-1")
+    assert compiled(data, Layout(2, 0, False, "", ",")) is None
 
 
 def test_another_delimiter_is_read() -> None:
-    found = csv_compiled.numbers(b"1.5;-0.0\n", Layout(2, 0, False, "", ";"), FAR)
+    found = compiled(b"1.5;-0.0\n", Layout(2, 0, False, "", ";"))
     assert found is not None
     assert found[0].tolist() == [[1.5, 0.0]]
     assert np.signbit(found[0][0, 1])
 
 
-def test_the_start_of_a_file_is_left_to_others() -> None:
-    layout = Layout(2, 0, False, "", ",")
-    assert csv_compiled.numbers(b"1.5,2.5\n", layout, 1) is None
-    assert csv_compiled.numbers(b"1.5,2.5\n", layout, FAR // 2) is not None
+def test_the_start_of_a_file_and_all_until_it_is_loaded_are_left_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    layout, start, far = Layout(2, 0, False, "", ","), Block(b"1.5,2.5\n", 1), Block(b"1.5,2.5\n", FAR // 2)
+    monkeypatch.setattr(csv_compiled, "loaded", Future)
+    assert csv_compiled.numbers(far, layout) is None
+    monkeypatch.undo()
+    csv_compiled.loaded().result()
+    assert csv_compiled.numbers(start, layout) is None
+    assert csv_compiled.numbers(far, layout) is not None
 
 
 def test_a_file_reads_the_same_with_it_and_without(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,5 +95,6 @@ def test_a_file_reads_the_same_with_it_and_without(monkeypatch: pytest.MonkeyPat
         return [(each.first_row, each.features.tolist(), each.labels.tolist()) for each in blocks]  # type: ignore[union-attr]
 
     plain = read()
+    csv_compiled.loaded().result()
     monkeypatch.setattr(csv_compiled, "PATIENCE", 100)
     assert read() == plain

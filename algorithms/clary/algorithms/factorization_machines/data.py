@@ -14,6 +14,7 @@ from clary.toolkit.errors import DataError
 from clary.toolkit.records import Records
 
 Array = npt.NDArray[Any]
+_COLUMN = np.int32
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,14 @@ class Batch:
     def of(cls, records: Records | None) -> Batch:
         """The batch of a host; one without rows where the host has none left."""
         if records is None:
-            return cls(np.zeros(1, np.int64), np.empty(0, np.int64), np.empty(0, np.float32), np.empty(0))
+            return cls(np.zeros(1, np.int64), np.empty(0, _COLUMN), np.empty(0, np.float32), np.empty(0))
         rows: Any = records.features if records.sparse else csr_matrix(records.dense())
         # One type whatever was read, because each combination of types is compiled anew.
+        columns = np.require(
+            rows.indices, _COLUMN if rows.shape[1] <= np.iinfo(_COLUMN).max else np.int64, ["C", "W"]
+        )
         values = np.require(rows.data, np.float32, ["C", "W"])
-        return cls(rows.indptr.astype(np.int64), rows.indices.astype(np.int64), values, labels_of(records))
+        return cls(rows.indptr.astype(np.int64), columns, values, labels_of(records))
 
 
 def labels_of(records: Records) -> Array:

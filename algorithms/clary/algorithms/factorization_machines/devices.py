@@ -22,7 +22,7 @@ from clary.toolkit.device import cores
 
 Array = npt.NDArray[Any]
 _STATE = ("weights", "first", "second")
-_WORTH_A_THREAD = 1 << 18  # products of two numbers; with fewer, handing them over takes longer than forming them
+_WORTH_A_THREAD = 1 << 17  # products of two numbers; with fewer, handing them over takes longer than forming them
 
 
 class Device(ABC):
@@ -65,44 +65,40 @@ class Processor(Device):
         from clary.algorithms.factorization_machines import loops
 
         self._loops = loops
-        state = state or {"weights": weights_DP}
-        empty = np.zeros((0, 0), np.float32)
-        self._weights, self._first, self._second = (
-            np.array(state[name]) if name in state else np.zeros(weights_DP.shape, np.float32) for name in _STATE
-        )
-        self._rule, self._batch, self._sums_BK = rule, Batch.of(None), empty
-        with np.errstate(over="ignore"):
-            self._rates_P, self._decays_P = rule.rates_P.astype(np.float32), rule.decays_P.astype(np.float32)
-        self._place_D = np.full(len(weights_DP), -1, np.int32)
+        features, self._size = weights_DP.shape
+        # The parameters of a feature lie beside their moments, so that a step has one place in memory to go to.
+        self._state_D3P = np.empty((features, len(_STATE), self._size), np.float32)
+        for place, name in enumerate(_STATE):
+            self._state_D3P[:, place] = (state or {"weights": weights_DP}).get(name, 0)
+        self._flat = self._state_D3P.reshape(-1)
+        self._rule, self._batch, self._sums_BK = rule, Batch.of(None), np.zeros(0, np.float32)
+        self._place_D = np.full(features, -1, np.int32)
         self._kept: dict[str, Array] = {}
         self._threads = cores()
         self._pool = ThreadPoolExecutor(self._threads - 1, "clary-step") if self._threads > 1 else None
 
     def scores(self, batch: Batch, bias: float) -> Array:
         """The score of each row (B), in float64."""
-        self._batch = batch
-        self._sums_BK = self._room("sums", (len(batch), self._weights.shape[1] - 1))
+        factors = self._size - 1
+        self._batch, self._sums_BK = batch, self._room("sums", len(batch) * factors)
         scores_B = np.empty(len(batch))
-        given = (batch.ends_B, batch.columns, batch.values, bias, self._weights, self._sums_BK, scores_B)
+        given = (batch.ends_B, batch.columns, batch.values, bias, factors, self._flat, self._sums_BK, scores_B)
         self._shared_out(self._loops.score, batch.ends_B, *given)
         return scores_B
 
     def gradient(self, slopes_B: Array) -> tuple[Array, Array]:
         """The features (U) that the batch touches, and their gradient (U, P) summed over its rows."""
-        batch, count = self._batch, len(self._batch.values)
-        columns = np.empty(count, np.int64)
-        ends, rows = (self._room(name, (count + more,), np.int64) for name, more in (("ends", 1), ("rows", 0)))
-        values = self._room("values", (count,))
-        touched = self._loops.turned(
-            batch.ends_B, batch.columns, batch.values, self._place_D, columns, ends, rows, values
-        )
+        batch, count, size = self._batch, len(self._batch.values), self._size
+        columns = np.empty(count, batch.columns.dtype)
+        places, rows = self._room("places", count, np.int32), self._room("rows", count, np.int32)
+        ends, values = self._room("ends", count + 1, np.int64), self._room("values", count)
+        rows_of = (batch.ends_B, batch.columns, batch.values)
+        touched = self._loops.turned(*rows_of, self._place_D, places, columns, ends, rows, values)
         columns_U, ends_U = columns[:touched], ends[: touched + 1]
-        gradient_UP = self._room("gradient", (touched, self._weights.shape[1]))
-        with np.errstate(over="ignore"):
-            slopes_B = slopes_B.astype(np.float32)
-        given = (columns_U, ends_U, rows, values, slopes_B, self._sums_BK, self._weights, gradient_UP)
+        gradient = self._room("gradient", touched * size)
+        given = (columns_U, ends_U, rows, values, slopes_B, size - 1, self._sums_BK, self._flat, gradient)
         self._shared_out(self._loops.slope, ends_U, *given)
-        return columns_U, gradient_UP
+        return columns_U, gradient.reshape(touched, size)
 
     def fetched(self, gradient_UP: Array) -> Array:
         """The gradient, as it is."""
@@ -114,36 +110,31 @@ class Processor(Device):
 
     def move(self, columns_U: Array, gradient_UP: Array, share: float, correction: float) -> bool:
         """Update those features; False, and nothing is changed, where the gradient is too large for float32."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            flat = gradient_UP.reshape(-1)
-            if not np.isfinite(np.float32(share) ** 2 * (flat @ flat)):
-                return False
-            numbers = np.array([share, self._rule.most, self._rule.eps, KEEP_1, KEEP_2]).astype(np.float32)
-            rates_P = (self._rule.rates_P * correction).astype(np.float32)
-        ends_U = np.arange(len(columns_U) + 1)
-        state = (self._weights, self._first, self._second)
-        self._shared_out(self._loops.move, ends_U, columns_U, gradient_UP, *state, rates_P, self._decays_P, *numbers)
+        rule, flat = self._rule, gradient_UP.reshape(-1)
+        if not np.isfinite(self._loops.squared(flat, share)):
+            return False
+        numbers = (rule.rates_P, rule.decays_P, correction, share, rule.most, rule.eps, KEEP_1, KEEP_2)
+        self._shared_out(self._loops.move, np.arange(len(columns_U) + 1), columns_U, flat, self._flat, *numbers)
         return True
 
     def state(self) -> dict[str, Array]:
         """The parameters and their moments, each (D, P), as they are now; to be read and not to be kept."""
-        return dict(zip(_STATE, (self._weights, self._first, self._second), strict=True))
+        return {name: self._state_D3P[:, place] for place, name in enumerate(_STATE)}
 
     def close(self) -> None:
         """End the threads."""
         if self._pool:
             self._pool.shutdown()
 
-    def _room(self, name: str, shape: tuple[int, ...], kind: type[np.generic] = np.float32) -> Array:
-        """An array of that shape in memory that is used again at each step: fresh pages are slow to come by."""
-        size = int(np.prod(shape))
+    def _room(self, name: str, size: int, kind: type[np.generic] = np.float32) -> Array:
+        """An array of that size in memory that is used again at each step: fresh pages are slow to come by."""
         if name not in self._kept or len(self._kept[name]) < size:
             self._kept[name] = np.empty(size + size // 4, kind)
-        return self._kept[name][:size].reshape(shape)
+        return self._kept[name][:size]
 
     def _shared_out(self, loop: Callable[..., None], ends: Array, *given: Any) -> None:
         """Run the loop over everything, cut into ranges of about as much work where there is enough of it."""
-        count, work = len(ends) - 1, int(ends[-1]) * self._weights.shape[1]
+        count, work = len(ends) - 1, int(ends[-1]) * self._size
         parts = min(self._threads, max(1, work // _WORTH_A_THREAD))
         if self._pool is None or parts == 1:
             loop(0, count, *given)

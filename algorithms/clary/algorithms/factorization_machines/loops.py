@@ -1,45 +1,45 @@
 """The loops of training, compiled by Numba: scores of rows, gradients of features, steps of Adam.
 
 B rows in a batch, U features that the batch touches, D features, K factors, P = K + 1 parameters of a feature: its
-factors, and behind them its linear weight. Each loop works on a range of rows or of features and writes to its own
-part of the result, so ranges may run side by side, and how they are cut changes nothing. None of them holds the
-interpreter's lock.
+factors, and behind them its linear weight. ``state`` holds 3 P numbers of each feature, one feature behind the other:
+its parameters, and the two moments of Adam. All arrays are flat, and of one type whatever was read. Each loop works
+on a range of rows or of features and writes to its own part of the result, so ranges may run side by side, and how
+they are cut changes nothing. None of them holds the interpreter's lock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from clary.algorithms.factorization_machines.library import (
+    WIDE,
+    compiled,
+    cut,
+    fetch,
+    load,
+    root,
+    spread,
+    store,
+    total,
+)
 
 Array = npt.NDArray[Any]
-Loop = TypeVar("Loop", bound=Callable[..., Any])
 
 # Typed, because a plain number would widen everything that it meets to float64.
+_AHEAD = 8
 _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
 
 
-def _compiled(loop: Loop) -> Loop:
-    """The loop as machine code, made at its first call, or read where an earlier process has left it."""
-    # Sums may be formed in another order and rounded once, which the processor's wide registers need; infinite and
-    # undefined numbers keep their meaning.
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "nsz", "contract"}}
-    try:
-        made: Loop = njit(cache=True, **options)(loop)
-    except RuntimeError:  # there is no folder that one may write to
-        made = njit(**options)(loop)
-    return made
-
-
-@_compiled
+@compiled
 def turned(
     ends_B: Array,
     columns: Array,
     values: Array,
     place_D: Array,
+    places: Array,
     columns_U: Array,
     ends_U: Array,
     rows: Array,
@@ -49,38 +49,41 @@ def turned(
 
     ``columns_U`` holds the features in the order of their first value, and ``rows`` and ``turned_values`` those of
     feature u from ``ends_U[u]`` to ``ends_U[u + 1]``, rows in order. A zero touches nothing. ``place_D`` is -1
-    everywhere, before and after.
+    everywhere, before and after; ``places`` has room for a number of each value.
     """
-    touched, count = 0, 0
+    touched = 0
     for at in range(len(values)):
+        fetch(place_D, columns[min(at + _AHEAD, len(values) - 1)])
+        places[at] = -1
         if values[at] != _ZERO:
             column = columns[at]
-            if place_D[column] < 0:
-                place_D[column] = touched
-                columns_U[touched] = column
-                ends_U[touched + 1] = 0
-                touched += 1
-            ends_U[place_D[column] + 1] += 1
-            count += 1
-    ends_U[0] = 0
+            # Without a branch, because nobody can tell which features are new.
+            new = place_D[column] < 0
+            place = touched if new else place_D[column]
+            count = 0 if new else ends_U[place]
+            touched += new
+            place_D[column] = place
+            places[at] = place
+            columns_U[place] = column
+            ends_U[place] = count + 1
+    total = 0
     for place in range(touched):
-        ends_U[place + 1] += ends_U[place]
+        total += ends_U[place]
+        ends_U[place] = total
+        place_D[columns_U[place]] = -1
+    ends_U[touched] = total
     # From the last row to the first, which moves each end down to the beginning of its feature.
     for row in range(len(ends_B) - 2, -1, -1):
         for at in range(ends_B[row], ends_B[row + 1]):
-            if values[at] != _ZERO:
-                place = place_D[columns[at]] + 1
+            place = places[at]
+            if place >= 0:
                 ends_U[place] -= 1
                 rows[ends_U[place]] = row
                 turned_values[ends_U[place]] = values[at]
-    for place in range(touched):
-        ends_U[place] = ends_U[place + 1]
-        place_D[columns_U[place]] = -1
-    ends_U[touched] = count
     return touched
 
 
-@_compiled
+@compiled
 def score(
     start: int,
     stop: int,
@@ -88,31 +91,35 @@ def score(
     columns: Array,
     values: Array,
     bias: float,
-    weights_DP: Array,
+    factors: int,
+    state: Array,
     sums_BK: Array,
     scores_B: Array,
 ) -> None:
     """Fill the scores of the rows from ``start`` to ``stop``, and the sums of their factors times values."""
-    factors = sums_BK.shape[1]
-    squares = np.empty(factors, np.float32)
+    size = 3 * (factors + 1)
     for row in range(start, stop):
-        sums, linear = sums_BK[row], bias
-        sums[:] = _ZERO
-        squares[:] = _ZERO
-        for at in range(ends_B[row], ends_B[row + 1]):
-            value, weights = values[at], weights_DP[columns[at]]
-            linear += value * weights[factors]
-            for factor in range(factors):
-                part = value * weights[factor]
-                sums[factor] += part
-                squares[factor] += part * part
-        pairs = 0.0
-        for factor in range(factors):
-            pairs += sums[factor] * sums[factor] - squares[factor]
+        begin, end = ends_B[row], ends_B[row + 1]
+        linear, pairs = bias, 0.0
+        for at in range(begin, end):
+            ahead = columns[min(at + _AHEAD, len(columns) - 1)] * size
+            for line in range(0, factors + WIDE, WIDE):
+                fetch(state, ahead + line)
+        for at in range(begin, end):
+            linear += values[at] * state[columns[at] * size + factors]
+        for first in range(0, factors, WIDE):
+            left = factors - first
+            sums = squares = spread(_ZERO)
+            for at in range(begin, end):
+                part = spread(values[at]) * load(state, columns[at] * size + first, left)
+                sums += part
+                squares += part * part
+            store(sums_BK, row * factors + first, left, sums)
+            pairs += total(sums * sums - squares)
         scores_B[row] = linear + 0.5 * pairs
 
 
-@_compiled
+@compiled
 def slope(
     start: int,
     stop: int,
@@ -121,57 +128,80 @@ def slope(
     rows: Array,
     values: Array,
     slopes_B: Array,
+    factors: int,
     sums_BK: Array,
-    weights_DP: Array,
+    state: Array,
     gradient_UP: Array,
 ) -> None:
     """Fill the gradients of the touched features from ``start`` to ``stop``, summed over the batch's rows."""
-    factors = sums_BK.shape[1]
+    size = factors + 1
     for place in range(start, stop):
-        gradient, weights = gradient_UP[place], weights_DP[columns_U[place]]
-        gradient[:] = _ZERO
+        begin, end = ends_U[place], ends_U[place + 1]
         linear, own = _ZERO, _ZERO
-        for at in range(ends_U[place], ends_U[place + 1]):
-            sums, value = sums_BK[rows[at]], values[at]
-            pull = slopes_B[rows[at]] * value
+        ahead = columns_U[min(place + _AHEAD, len(columns_U) - 1)] * 3 * size
+        for line in range(0, factors + WIDE, WIDE):
+            fetch(state, ahead + line)
+        for at in range(begin, end):
+            pull = np.float32(slopes_B[rows[at]]) * values[at]
             linear += pull
-            own += pull * value
-            for factor in range(factors):
-                gradient[factor] += pull * sums[factor]
-        for factor in range(factors):
-            gradient[factor] -= own * weights[factor]
-        gradient[factors] = linear
+            own += pull * values[at]
+        for first in range(0, factors, WIDE):
+            left = factors - first
+            gradient = spread(-own) * load(state, columns_U[place] * 3 * size + first, left)
+            for at in range(begin, end):
+                pull = np.float32(slopes_B[rows[at]]) * values[at]
+                gradient += spread(pull) * load(sums_BK, rows[at] * factors + first, left)
+            store(gradient_UP, place * size + first, left, gradient)
+        gradient_UP[place * size + factors] = linear
 
 
-@_compiled
+@compiled
+def squared(numbers: Array, share: float) -> float:
+    """The sum of the squares of all numbers times ``share``, in float32; infinite or none where it is too large."""
+    squares = spread(_ZERO)
+    for first in range(0, len(numbers), WIDE):
+        part = load(numbers, first, len(numbers) - first)
+        squares += part * part
+    return float(np.float32(share) * np.float32(share) * np.float32(total(squares)))
+
+
+@compiled
 def move(
     start: int,
     stop: int,
     columns_U: Array,
     gradient_UP: Array,
-    weights_DP: Array,
-    first_DP: Array,
-    second_DP: Array,
+    state: Array,
     rates_P: Array,
     decays_P: Array,
+    correction: float,
     share: float,
     most: float,
     eps: float,
     keep_1: float,
     keep_2: float,
 ) -> None:
-    """Take a step of Adam for the touched features from ``start`` to ``stop``; all numbers are float32."""
+    """Take a step of Adam for the touched features from ``start`` to ``stop``, in float32."""
+    size = len(rates_P)
+    rates, decays = np.empty(size, np.float32), np.empty(size, np.float32)
+    for at in range(size):
+        rates[at], decays[at] = np.float32(rates_P[at] * correction), np.float32(decays_P[at])
+    part, top, least = spread(np.float32(share)), spread(np.float32(most)), spread(np.float32(eps))
+    kept_1, kept_2, one = spread(np.float32(keep_1)), spread(np.float32(keep_2)), spread(_ONE)
+    new_1, new_2 = one - kept_1, one - kept_2
     for place in range(start, stop):
-        column = columns_U[place]
-        gradient, weights = gradient_UP[place], weights_DP[column]
-        first, second = first_DP[column], second_DP[column]
-        for each in range(len(gradient)):
-            pull = gradient[each] * share + decays_P[each] * weights[each]
-            # Not by min and max, which would lose a number that is none.
-            if pull > most:
-                pull = most
-            if pull < -most:
-                pull = -most
-            first[each] = keep_1 * first[each] + (_ONE - keep_1) * pull
-            second[each] = keep_2 * second[each] + (_ONE - keep_2) * pull * pull
-            weights[each] -= rates_P[each] * first[each] / (np.sqrt(second[each]) + eps)
+        ahead = columns_U[min(place + _AHEAD, len(columns_U) - 1)] * 3 * size
+        for line in range(0, 3 * size + WIDE, WIDE):
+            fetch(state, ahead + line)
+        for at in range(0, size, WIDE):
+            left = size - at
+            weight_at = columns_U[place] * 3 * size + at
+            first_at, second_at = weight_at + size, weight_at + 2 * size
+            weight = load(state, weight_at, left)
+            pull = load(gradient_UP, place * size + at, left) * part + load(decays, at, left) * weight
+            pull = cut(pull, top)
+            first = kept_1 * load(state, first_at, left) + new_1 * pull
+            second = kept_2 * load(state, second_at, left) + new_2 * pull * pull
+            store(state, first_at, left, first)
+            store(state, second_at, left, second)
+            store(state, weight_at, left, weight - load(rates, at, left) * first / (root(second) + least))

@@ -9,6 +9,7 @@ random matrix, which is cheaper and as good.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -26,6 +27,8 @@ Rows = Any  # a float32 array (N, D), or a SciPy CSR matrix of the same shape
 _RADIX = 64
 # NumPy draws without replacement from fewer things than this.
 _COUNTABLE = 10**9
+# Up to so many labels, counting them one by one takes less time than a dozen calls of NumPy.
+_COUNTED = 64
 # Numbers transformed together: they stay in the cache of a core from the first butterfly to the last.
 _TOGETHER = 1 << 18
 
@@ -208,9 +211,8 @@ class Preparation:
 
 def majority(labels_NK: Array) -> Array:
     """The most frequent label of each row (N); of several that are as frequent, the smallest."""
-    # Neighbors mostly agree, and small requests live on a short way.
-    if (labels_NK == labels_NK[:, :1]).all():
-        return labels_NK[:, 0]
+    if labels_NK.size <= _COUNTED:
+        return np.array([_most_frequent(labels) for labels in labels_NK.tolist()], labels_NK.dtype)
     sorted_NK = np.sort(labels_NK, axis=1)
     place_K = np.arange(sorted_NK.shape[1])
     begins_NK = np.ones(sorted_NK.shape, bool)
@@ -221,7 +223,16 @@ def majority(labels_NK: Array) -> Array:
     return label_N
 
 
+def _most_frequent(labels: list[float]) -> float:
+    """The same of one row."""
+    if len(set(labels)) == 1:
+        return labels[0]
+    counts = Counter(labels)
+    most = max(counts.values())
+    return min(label for label, count in counts.items() if count == most)
+
+
 def mean(labels_NK: Array) -> Array:
     """The mean label of each row (N), as float32."""
-    mean_N: Array = labels_NK.mean(axis=1, dtype=np.float64).astype(np.float32)
+    mean_N: Array = (np.add.reduce(labels_NK, axis=1, dtype=np.float64) / labels_NK.shape[1]).astype(np.float32)
     return mean_N

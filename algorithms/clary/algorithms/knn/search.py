@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from clary.algorithms.knn.devices import CPU, MANY, products_on
 from clary.algorithms.knn.spec import FLAT, HNSW, IVF_FLAT, L2, PARTS, Hyperparameters
 from clary.toolkit.errors import UserError
 
@@ -21,10 +22,8 @@ from clary.toolkit.errors import UserError
 faiss: Any = import_module("faiss")
 Array = npt.NDArray[Any]
 
-MANY, WIDE = 32, 48  # queries and dimensions from which on distances are formed by products of matrices
 _SPARE = 16  # candidates beyond k that an exact search looks at again, at least
 _GATHERED = 1 << 24  # numbers of candidates' rows that lie in memory at a time
-_BLOCK = 1 << 22  # distances that are formed at a time
 _NUMBERS = 10_000  # a limit above this is one of numbers, not of queries
 _UNIT = 2.0**-24  # the relative error of one rounding in float32
 
@@ -94,35 +93,40 @@ def decode(content: bytes, name: str) -> Any:
 
 
 class Index:
-    """A filled faiss index, ready to be asked."""
+    """A filled faiss index, ready to be asked; an exact one searches on the device, the others on the processor."""
 
-    def __init__(self, index: Any) -> None:
+    def __init__(self, index: Any, device: str = CPU) -> None:
         self._index = index
         self.rows, self.width = int(index.ntotal), int(index.d)
         self._euclidean = index.metric_type == faiss.METRIC_L2
-        self._exact = _Exact(index) if isinstance(index, faiss.IndexFlat) else None
+        self._compressed = isinstance(index, faiss.IndexIVFPQ)
+        self._exact = _Exact(index, device) if isinstance(index, faiss.IndexFlat) else None
 
     def search(self, queries_BE: Array, neighbors: int) -> tuple[Array, Array]:
         """Distances and numbers of the nearest rows (B, K), nearest first; of equally near ones the lower number.
 
-        Distances are Euclidean, or the inner products themselves. A number is -1 where no distance is finite.
+        Distances are Euclidean, or the inner products themselves. Where too few are finite, the last numbers are -1
+        and the distances beside them are not finite.
         """
         if self._exact is not None:
             near_BK, number_BK = self._exact.search(queries_BE, neighbors)
         else:
             near_BK, number_BK = self._approximate(queries_BE, neighbors)
         _settle_ties(near_BK, number_BK)
+        if self._compressed:
+            # Rounding can leave the squared distance of a compressed row a hair below zero.
+            np.maximum(near_BK, 0, out=near_BK)
         if self._euclidean:
-            # Rounding can leave the distance of a compressed row a hair below zero.
-            np.sqrt(np.maximum(near_BK, 0, out=near_BK), out=near_BK)
+            np.sqrt(near_BK, out=near_BK)
         return near_BK, number_BK
 
     def _approximate(self, queries_BE: Array, neighbors: int) -> tuple[Array, Array]:
         """What the index finds; where it visits fewer than K rows, all rows are looked at instead."""
         near_BK, number_BK = self._index.search(queries_BE, neighbors)
-        few_B = np.flatnonzero(number_BK[:, -1] < 0)
-        if len(few_B):
-            near_BK[few_B], number_BK[few_B] = self._everywhere(queries_BE[few_B], neighbors)
+        short_B = number_BK[:, -1] < 0
+        if np.count_nonzero(short_B):
+            near_BK[short_B], number_BK[short_B] = self._everywhere(queries_BE[short_B], neighbors)
+            near_BK[number_BK < 0] = np.nan
         return near_BK, number_BK
 
     def _everywhere(self, queries_BE: Array, neighbors: int) -> Any:
@@ -135,7 +139,7 @@ class Index:
 def _settle_ties(near_BK: Array, number_BK: Array) -> None:
     """Put equally near rows in the order of their numbers, in place."""
     tied_BK = near_BK[:, 1:] == near_BK[:, :-1]
-    if tied_BK.any():
+    if np.count_nonzero(tied_BK):
         tied_B = np.flatnonzero(tied_BK.any(axis=1))
         # The rank of a distance stands for it, so that one rule serves rising distances and falling similarities.
         rank_BK = np.zeros(near_BK[tied_B].shape, np.int64)
@@ -153,18 +157,15 @@ class _Exact:
     equally near that the candidates do not settle which of them to take, all rows are looked at.
     """
 
-    def __init__(self, index: Any) -> None:
+    def __init__(self, index: Any, device: str) -> None:
         self._index = index
         self._rows, self._width = int(index.ntotal), int(index.d)
         self._euclidean = index.metric_type == faiss.METRIC_L2
         self._rows_NE = faiss.rev_swig_ptr(index.get_xb(), self._rows * self._width).reshape(self._rows, self._width)
-        with np.errstate(over="ignore"):
-            self._half_N = np.einsum("ne,ne->n", self._rows_NE, self._rows_NE) / 2
-        self._longest = (2 * float(self._half_N.max(initial=0))) ** 0.5
+        self._products = products_on(device, self._rows_NE, euclidean=self._euclidean)
         # From so many queries on the library forms products itself; late versions count the numbers in them instead.
         most = int(faiss.cvar.distance_compute_blas_threshold) - 1
         self._few = max(1, most // self._width if most > _NUMBERS else most)
-        self._products = self._width >= WIDE
 
     def search(self, queries_BE: Array, neighbors: int) -> tuple[Array, Array]:
         """Squared distances or inner products, and numbers, of the nearest rows (B, K)."""
@@ -180,13 +181,13 @@ class _Exact:
     def _find(self, queries_BE: Array, candidates: int, near_BK: Array, number_BK: Array) -> None:
         """Fill in the nearest rows of these queries."""
         left_B = np.arange(len(queries_BE))
-        if self._products and len(queries_BE) >= MANY:
+        if self._products.pay(len(queries_BE)):
             least_B, number_BC = self._by_products(queries_BE, candidates)
             left_B = self._settled(queries_BE, left_B, least_B, number_BC, near_BK, number_BK)
         unsettled = []
         for start in range(0, len(left_B), self._few):
             part_B = left_B[start : start + self._few]
-            least_B, number_BC = self._plainly(queries_BE[part_B], candidates)
+            least_B, number_BC = self._plainly(queries_BE[part_B], candidates, near_BK.shape[1])
             unsettled += self._settled(queries_BE, part_B, least_B, number_BC, near_BK, number_BK).tolist()
         for query in unsettled:
             self._thoroughly(queries_BE[query : query + 1], near_BK[query], number_BK[query])
@@ -211,30 +212,30 @@ class _Exact:
     def _by_products(self, queries_BE: Array, candidates: int) -> tuple[Array, Array]:
         """What any other row costs at least (B), and the numbers of the candidates (B, C), by matrix products."""
         # |q - x|^2 = |q|^2 + 2 (|x|^2 / 2 - q x), and |q|^2 is the same for every row.
-        found = faiss.ResultHeap(len(queries_BE), candidates, keep_max=not self._euclidean)
-        step = max(1, _BLOCK // len(queries_BE))
-        with np.errstate(over="ignore", invalid="ignore"):
-            for start in range(0, self._rows, step):
-                rough_BN = queries_BE @ self._rows_NE[start : start + step].T
-                if self._euclidean:
-                    np.subtract(self._half_N[start : start + step], rough_BN, out=rough_BN)
-                found.heaps.addn(rough_BN.shape[1], faiss.swig_ptr(rough_BN), start)
-            found.finalize()
-            squared_B = np.einsum("be,be->b", queries_BE, queries_BE, dtype=np.float64)
-            last_B = found.D[:, -1].astype(np.float64)
-            loss_B = 2 * (self._width + 4) * _UNIT * (np.sqrt(squared_B) + self._longest) ** 2
-            least_B = (2 * last_B + squared_B if self._euclidean else -last_B) - loss_B
-        return least_B, found.I
+        last_B, number_BC = self._products.cheapest(queries_BE, candidates)
+        squared_B = np.einsum("be,be->b", queries_BE, queries_BE, dtype=np.float64)
+        loss_B = 2 * (self._width + 4) * _UNIT * (np.sqrt(squared_B) + self._products.longest) ** 2
+        cost_B = last_B.astype(np.float64)
+        if self._euclidean:
+            cost_B = 2 * cost_B + squared_B
+        with np.errstate(invalid="ignore"):
+            return cost_B - loss_B, number_BC
 
-    def _plainly(self, queries_BE: Array, candidates: int) -> tuple[Array, Array]:
-        """The same by the library's plain search, which forms each distance from the differences."""
+    def _plainly(self, queries_BE: Array, candidates: int, neighbors: int) -> tuple[Array, Array]:
+        """The same by the library's plain search, which forms each distance from the differences.
+
+        Its last candidates are left out where they are surely farther than the neighbors: their rows lie
+        anywhere in memory, and to fetch them takes longer than all the rest.
+        """
         near_BC, number_BC = self._index.search(queries_BE, candidates)
-        last_B = near_BC[:, -1].astype(np.float64) * (1 if self._euclidean else -1)
-        loss_B = 2 * (self._width + 4) * _UNIT * abs(last_B)
+        cost_BC = near_BC if self._euclidean else -near_BC
+        loss_B = 2 * (self._width + 4) * _UNIT * abs(cost_BC[:, -1].astype(np.float64))
         if not self._euclidean:
             length_B = np.sqrt(np.einsum("be,be->b", queries_BE, queries_BE, dtype=np.float64))
-            loss_B = 2 * (self._width + 4) * _UNIT * length_B * self._longest
-        return last_B - loss_B, number_BC
+            loss_B = 2 * (self._width + 4) * _UNIT * length_B * self._products.longest
+        far_BC = cost_BC[:, neighbors:] > (cost_BC[:, neighbors - 1] + 2 * loss_B)[:, None]
+        kept = neighbors + int(np.count_nonzero(~far_BC.all(axis=0)))
+        return cost_BC[:, min(kept, candidates - 1)] - loss_B, number_BC[:, :kept]
 
     def _thoroughly(self, query_1E: Array, near_K: Array, number_K: Array) -> None:
         """Fill in the nearest rows of one query, found by a look at all rows; -1 where no distance is finite."""

@@ -38,11 +38,11 @@ class Predictor(TabularPredictor):
 
     @classmethod
     def load(cls, artifact: Artifact, device: str) -> Predictor:
-        """The model on the CPU, whatever the device."""
+        """The model; on a GPU, faiss.Flat is searched there, and PlatformError tells where it does not fit."""
         labels, width = artifact.tensors.get("labels"), artifact.schema.get("feature_dim")
         if artifact.algorithm != SPEC.name or labels is None or not {INDEX, SETTINGS} <= artifact.files.keys():
             raise UserError(f"this is a model of {artifact.algorithm}, or it has no index; knn cannot load it")
-        settings, index = Settings.read(artifact.files[SETTINGS]), Index(decode(artifact.files[INDEX], INDEX))
+        settings, index = Settings.read(artifact.files[SETTINGS]), Index(decode(artifact.files[INDEX], INDEX), device)
         if labels.shape != (index.rows,) or not isinstance(width, int) or not 1 <= settings.k <= index.rows:
             raise UserError(
                 f"this model is damaged: its index has {index.rows} rows, and there are labels of shape "
@@ -85,9 +85,9 @@ class Predictor(TabularPredictor):
         if not len(request):
             return np.empty((0, count), np.float32), np.empty((0, count), np.int64)
         near_NK, number_NK = self._index.search(self._prepare(request.features), count)
-        if number_NK[:, -1].min() < 0 or not np.isfinite(near_NK).all():
-            bad_N = (number_NK[:, -1] < 0) | ~np.isfinite(near_NK).all(axis=1)
-            row = request.first_row + int(bad_N.argmax())
+        finite_NK = np.isfinite(near_NK)
+        if np.count_nonzero(finite_NK) < finite_NK.size:
+            row = request.first_row + int(finite_NK.all(axis=1).argmin())
             raise DataError("the row is farther from the sample than a float32 can say; scale it", row=row)
         return near_NK, number_NK
 

@@ -216,7 +216,7 @@ SPEC = AlgorithmSpec(
             Option(name="verbose", doc="With true, the answer also holds the distances and labels of the neighbors."),
         ),
     ),
-    capabilities=Capabilities(hosts=True, supervised=True),
+    capabilities=Capabilities(gpu=True, hosts=True, supervised=True),
     extras=("train", "serve", "knn"),
     inert={"epochs": "there is one pass over the data, and no parameter to learn in a second one"},
     aliases={"_faiss_index_nprobe": "faiss_index_nprobe"},

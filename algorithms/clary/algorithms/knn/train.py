@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from clary.algorithms.knn.devices import CPU, free_memory, usable
 from clary.algorithms.knn.evaluate import Tally
 from clary.algorithms.knn.managed import INDEX, LABELS, SETTINGS, Settings
 from clary.algorithms.knn.model import Preparation, Projection, Reservoir, shares
 from clary.algorithms.knn.search import empty_index, encode, parts_of
 from clary.algorithms.knn.serve import Predictor
-from clary.algorithms.knn.spec import CLASSIFIER, COSINE, SPEC, Hyperparameters
+from clary.algorithms.knn.spec import CLASSIFIER, COSINE, FLAT, SPEC, Hyperparameters
 from clary.toolkit.artifact import Artifact
 from clary.toolkit.errors import DataError, UserError
 from clary.toolkit.job import Job
@@ -38,6 +39,8 @@ def train(job: Job[Hyperparameters]) -> Artifact:
     hp = job.hyperparameters
     for sentence in hp.without_effect():
         job.log.say(sentence)
+    if job.device != CPU:
+        job.log.say(_use_of_gpu(hp, job.device))
     projection, width, parts = _planned(job)
     reservoir, stopped = _sampled(job, Preparation(width, projection, hp.index_metric == COSINE))
     rows_SE, labels_S = _brought_together(job, reservoir, stopped)
@@ -57,6 +60,15 @@ def train(job: Job[Hyperparameters]) -> Artifact:
     if scoring:
         _score(job, artifact)
     return artifact
+
+
+def _use_of_gpu(hp: Hyperparameters, device: str) -> str:
+    """A sentence that says what the GPU does in this job."""
+    if hp.index_type != FLAT:
+        return f"index_type {hp.index_type} is built and searched on the CPU; only {FLAT} is searched on a GPU"
+    if not usable(device):
+        return "the GPU is not used: there is no torch with code for it; pip install 'clary[knn_gpu]' brings one"
+    return f"the test channel is scored on the GPU, which searches {FLAT}"
 
 
 def _planned(job: Job[Hyperparameters]) -> tuple[Projection | None, int, int]:
@@ -87,8 +99,9 @@ def _sampled(job: Job[Hyperparameters], prepare: Preparation) -> tuple[Reservoir
     hp, cluster = job.hyperparameters, job.cluster
     job.log.say(
         f"Using per-worker sample size = {hp.sample_size} (Available virtual memory = {job.memory} bytes, GPU free "
-        f"memory = 0 bytes, number of workers = {cluster.size}). If an out-of-memory error occurs, choose a larger "
-        "instance type, use dimension reduction, decrease sample_size, and/or decrease mini_batch_size."
+        f"memory = {free_memory(job.device)} bytes, number of workers = {cluster.size}). If an out-of-memory error "
+        "occurs, choose a larger instance type, use dimension reduction, decrease sample_size, and/or decrease "
+        "mini_batch_size."
     )
     rng = np.random.default_rng([job.seed, _SAMPLE, cluster.rank])
     reservoir = Reservoir(hp.sample_size, prepare.width, rng, prepare)
@@ -188,7 +201,7 @@ def _artifact(job: Job[Hyperparameters], content: bytes, labels_S: Array, projec
 def _score(job: Job[Hyperparameters], artifact: Artifact) -> None:
     """Report how good the labels of the test rows are, over all hosts."""
     hp, cluster = job.hyperparameters, job.cluster
-    predictor, tally = Predictor.load(artifact, "cpu"), Tally(hp.predictor_type)
+    predictor, tally = Predictor.load(artifact, job.device), Tally(hp.predictor_type)
     check = partial(_check, hp=hp)
     for records in job.own_batches("test", hp.mini_batch_size, width=hp.feature_dim, check=check):
         assert records.labels is not None

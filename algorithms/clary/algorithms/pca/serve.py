@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from clary.algorithms.pca.model import Array, project
+from clary.algorithms.pca.data import Array
+from clary.algorithms.pca.model import project
 from clary.algorithms.pca.spec import SPEC
 from clary.toolkit.artifact import MANIFEST, Artifact
 from clary.toolkit.codecs import mxnet_ndarray

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 
+from clary.algorithms.pca.data import Array, Moments, Summary
 from clary.algorithms.pca.devices import moments_on
-from clary.algorithms.pca.model import (
-    Array,
-    Components,
-    Moments,
-    Summary,
-    components,
-    project,
-    random_test,
-    steep_axes,
-)
+from clary.algorithms.pca.model import Components, components, project, random_test, steep_axes
 from clary.algorithms.pca.spec import AUTOMATIC, REGULAR, SPEC, Hyperparameters
 from clary.toolkit.artifact import Artifact
 from clary.toolkit.checkpoint import Arrays
@@ -24,6 +18,7 @@ from clary.toolkit.errors import DataError, UserError
 from clary.toolkit.job import Job
 from clary.toolkit.passes import Passes
 from clary.toolkit.records import Records
+from clary.toolkit.spec import THROUGHPUT
 
 
 def train(job: Job[Hyperparameters]) -> Artifact:
@@ -64,10 +59,10 @@ def _summed(job: Job[Hyperparameters]) -> tuple[Moments, Summary, bool]:
     if kept := passes.resume():
         moments = _moments(job, kept["axes"] if kept["axes"].size else None)
         moments.restore({name: each[cluster.rank] for name, each in kept.items() if name != "axes"})
-    else:
-        # What a job that has only begun can say of its progress; whoever waits for it knows that it runs.
-        _report_start(job)
-    for step in passes:
+    before, began = passes.rows, time.perf_counter()
+    for count, step in enumerate(passes):
+        if count == 1:
+            _report_pace(job, passes.rows - before, time.perf_counter() - began)
         if moments is None:
             moments = _moments(job, _axes(job, step.records))
         if step.records is not None:
@@ -77,9 +72,10 @@ def _summed(job: Job[Hyperparameters]) -> tuple[Moments, Summary, bool]:
     return moments, _together(cluster, moments), passes.stopped
 
 
-def _report_start(job: Job[Hyperparameters]) -> None:
+def _report_pace(job: Job[Hyperparameters], rows: int, seconds: float) -> None:
+    """Say how fast the first batch went, so that whoever waits for the only pass can tell how long it takes."""
     if job.cluster.leads:
-        job.log.metric("train:progress", 0.0)
+        job.log.metric(THROUGHPUT.name, rows / max(seconds, 1e-9))
 
 
 def _moments(job: Job[Hyperparameters], axes_DD: Array | None) -> Moments:
@@ -121,14 +117,12 @@ def _together(cluster: Cluster, moments: Moments) -> Summary:
     own = moments.settle()
     if cluster.size == 1:
         return own
-    rows, squares, sums_D = cluster.sum_all([np.array([own.rows]), np.array([own.squares]), own.rows * own.mean_D])
-    mean_D, product_DL, moved = sums_D / max(rows[0], 1), own.product_DL, 0.0
-    if moments.centered:
-        shift_D = own.mean_D - mean_D
-        product_DL = product_DL + moments.outer(shift_D, own.rows)
-        moved = own.rows * float(shift_D @ shift_D)
-    product_DL, extra = cluster.sum_all([product_DL, np.array([moved])])
-    return Summary(float(rows[0]), mean_D, product_DL, float(squares[0] + extra[0]))
+    rows, sums_D = cluster.sum_all([np.array([own.rows]), own.rows * own.mean_D])
+    moved = moments.around(own, sums_D / max(rows[0], 1))
+    product_DL, squares = cluster.sum_all([moved.product_DL, np.array([moved.squares])])
+    gathered = cluster.gather(moved.far_FD)
+    far_FD = cluster.broadcast(None if gathered is None else np.concatenate(gathered))
+    return Summary(float(rows[0]), moved.mean_D, product_DL, float(squares[0]), far_FD)
 
 
 def _tell(job: Job[Hyperparameters], result: Components) -> None:

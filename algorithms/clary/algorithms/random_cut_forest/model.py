@@ -12,30 +12,19 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from clary.algorithms.random_cut_forest.library import compiled
-from clary.algorithms.random_cut_forest.loops import Trees, beyond, box, grow, insert, outside, remove, uniform
+from clary.algorithms.random_cut_forest.growth import follow, grow
+from clary.algorithms.random_cut_forest.scoring import attribute, score
+from clary.algorithms.random_cut_forest.trees import KEPT, Trees, box, depths, part, with_boxes
 
 Array = npt.NDArray[Any]
 
-_BLOCK = 256  # rows that pass through one tree after the other, so that both stay near the processor
 _FEWEST = 64  # rows that are worth a thread of their own
 _AT_ONCE = 4096  # rows of an update whose scores of every tree are held at a time
-# The arrays of an artifact: name in it, type, number of axes.
-_KEPT = {
-    "points": (np.float32, 3),
-    "left": (np.int32, 2),
-    "right": (np.int32, 2),
-    "feature": (np.int32, 2),
-    "value": (np.float32, 2),
-    "mass": (np.int32, 2),
-    "root": (np.int32, 1),
-    "state": (np.uint64, 1),
-}
 
 
 @dataclass
@@ -49,7 +38,7 @@ class Forest:
     def empty(cls, trees: int, slots: int, width: int, seed: int = 0) -> Forest:
         """That many trees without a point, and with room for ``slots`` in each."""
         state_T = np.random.default_rng([seed, 2]).integers(0, 2**64, trees, dtype=np.uint64)
-        return cls(_with_boxes({"points": np.zeros((trees, slots, width), np.float32), "state": state_T}, 0), 0)
+        return cls(with_boxes({"points": np.zeros((trees, slots, width), np.float32), "state": state_T}, 0), 0)
 
     @classmethod
     def grow(cls, points_TSD: Array, seen: int, *, seed: int = 0, threads: int = 1) -> Forest:
@@ -57,14 +46,14 @@ class Forest:
         count, slots, width = points_TSD.shape
         forest = cls.empty(count, slots, width, seed)
         forest.trees.points[:] = points_TSD
-        _shared_out(lambda cut: grow(_some(forest.trees, cut)), len(points_TSD), threads)
+        _shared_out(lambda cut: grow(part(forest.trees, cut)), len(points_TSD), threads)
         return cls(forest.trees, seen)
 
     @classmethod
     def read(cls, tensors: Mapping[str, Array]) -> Forest:
         """The forest that ``tensors`` gave; ValueError says what is wrong with arrays that are none."""
         kept = {}
-        for name, (kind, axes) in _KEPT.items():
+        for name, (kind, axes) in KEPT.items():
             array = tensors.get(name)
             if array is None or array.dtype != kind or array.ndim != axes:
                 raise ValueError(f"{name} must be an array of {np.dtype(kind)} with {axes} axes")
@@ -78,7 +67,7 @@ class Forest:
             raise ValueError("a point is not finite, or a feature is not there")
         if min(kept["mass"].min(), kept["left"].min() + shape[1], kept["right"].min() + shape[1]) < 0:
             raise ValueError("a node or a mass is out of range")
-        trees = _with_boxes(kept, shape[1])
+        trees = with_boxes(kept, shape[1])
         if (damaged := box(trees)) >= 0:
             raise ValueError(f"tree {damaged} does not hang together")
         return cls(trees, int(seen[0]))
@@ -86,7 +75,7 @@ class Forest:
     def tensors(self) -> dict[str, Array]:
         """The forest as arrays of their own, which the page of this algorithm describes."""
         slots = int(self.trees.size[0])
-        kept = {name: getattr(self.trees, name) for name in _KEPT}
+        kept = {name: getattr(self.trees, name) for name in KEPT}
         cut = {name: (array if array.ndim == 1 else array[:, :slots]).copy() for name, array in kept.items()}
         return {**cut, "seen": np.array([self.seen], np.int64)}
 
@@ -94,12 +83,12 @@ class Forest:
         """A copy whose trees have room for that many points; the room fills up with the rows that come next."""
         slots = max(slots, self.trees.points.shape[1])
         kept = {}
-        for name in _KEPT:
+        for name in KEPT:
             array = getattr(self.trees, name)
             shape = array.shape[:1] + (slots,) * (array.ndim > 1) + array.shape[2:]
             kept[name] = np.zeros(shape, array.dtype)
             kept[name][tuple(map(slice, array.shape))] = array
-        trees = _with_boxes(kept, int(self.trees.size[0]))
+        trees = with_boxes(kept, int(self.trees.size[0]))
         if self.trees.size[0]:
             box(trees)
         return Forest(trees, self.seen)
@@ -140,41 +129,33 @@ class Forest:
         scores_TN = np.zeros((len(self.trees.root), len(rows_ND)))
 
         def work(cut: slice) -> None:
-            follow(_some(self.trees, cut), rows_ND, self.seen, memory, scores_TN[cut])
+            follow(part(self.trees, cut), rows_ND, self.seen, memory, scores_TN[cut])
 
         _shared_out(work, len(scores_TN), threads)
         self.seen += len(rows_ND)
         mean_N: Array = scores_TN.mean(axis=0)
         return mean_N
 
-    def describe(self) -> dict[str, float]:
-        """Figures about the forest that its log line gives."""
-        inner_T = (self.trees.left != self.trees.right).sum(axis=1)
+    def describe(self) -> dict[str, Any]:
+        """Figures of the forest's log line, in its order; the depth of a tree is its most cuts in a row."""
+        nodes_T = 2 * (self.trees.left != self.trees.right).sum(axis=1) + 1
+        depth_T = depths(self.trees)
         return {
-            "num_trees": len(inner_T),
+            "num_trees": len(nodes_T),
             "num_samples_in_forest": int(self.trees.size.sum()),
             "num_samples_per_tree": int(self.trees.size[0]),
             "sample_dim": self.trees.points.shape[2],
-            "max_num_nodes": int(2 * inner_T.max() + 1),
-            "min_num_nodes": int(2 * inner_T.min() + 1),
-            "avg_num_nodes": float(2 * inner_T.mean() + 1),
+            "shingle_size": 1,
+            "trees_num_nodes": nodes_T.tolist(),
+            "trees_depth": depth_T.tolist(),
+            **_range("num_nodes", nodes_T),
+            **_range("tree_depth", depth_T),
             "mem_size": sum(array.nbytes for array in self.trees),
         }
 
 
-def _with_boxes(kept: Mapping[str, Array], filled: int) -> Trees:
-    """All arrays of trees of which these are given, zeros in the others."""
-    points = kept["points"]
-    count, slots, _ = points.shape
-    made: dict[str, Array] = {
-        name: np.zeros(points.shape[:axes], kind) for name, (kind, axes) in _KEPT.items() if name not in kept
-    }
-    made |= {"low": np.zeros_like(points), "high": np.zeros_like(points), "span": np.zeros((count, slots))}
-    return Trees(**made, **kept, size=np.full(count, filled, np.int32))
-
-
-def _some(trees: Trees, cut: slice) -> Trees:
-    return Trees(*(array[cut] for array in trees))
+def _range(name: str, of_T: Array) -> dict[str, float]:
+    return {f"max_{name}": int(of_T.max()), f"min_{name}": int(of_T.min()), f"avg_{name}": float(of_T.mean())}
 
 
 def _plain(rows_ND: Array) -> Array:
@@ -192,151 +173,3 @@ def _shared_out(work: Callable[[slice], None], count: int, threads: int, least: 
     with ThreadPoolExecutor(parts, "trees") as pool:
         for _ in pool.map(work, [slice(*cut) for cut in pairwise(cuts)]):
             pass
-
-
-class Tree(NamedTuple):
-    """One tree as scores need it, points and boxes as flat arrays: every look-up then costs one addition."""
-
-    left: Array
-    right: Array
-    feature: Array
-    value: Array
-    mass: Array
-    span: Array
-    low: Array
-    high: Array
-    points: Array
-
-
-@compiled
-def flat(trees: Trees, t: int) -> Tree:
-    """The tree of that number, as views."""
-    return Tree(
-        trees.left[t],
-        trees.right[t],
-        trees.feature[t],
-        trees.value[t],
-        trees.mass[t],
-        trees.span[t],
-        trees.low[t].ravel(),
-        trees.high[t].ravel(),
-        trees.points[t].ravel(),
-    )
-
-
-# Indexes are unsigned in what follows: a signed one may count from the end, which costs a comparison each time.
-
-
-@compiled
-def tree_score(tree: Tree, root: int, size: int, row: Array) -> float:
-    """The score of the row in one tree.
-
-    It is the mean over what a random cut may do at each node: part row and box, or not. Formed going down, it is the
-    same as the original's, which is formed coming up.
-    """
-    width = np.uint64(row.size)
-    node, depth, rest, total = root, 0.0, 1.0, 0.0
-    while node >= 0:
-        here = np.uint64(node)
-        added = 0.0
-        for d in range(width):
-            x = np.float64(row[d])
-            below, above = np.float64(tree.low[here * width + d]) - x, x - np.float64(tree.high[here * width + d])
-            added += max(max(below, above), 0.0)
-        depth += 1.0
-        if added > 0:
-            whole = added + tree.span[here]
-            total += rest * added / (whole * depth)
-            rest *= tree.span[here] / whole
-        goes_left = row[np.uint64(tree.feature[here])] <= tree.value[here]
-        node = tree.left[here] if goes_left else tree.right[here]
-    return (total + rest * leaf_score(tree, size, ~node, row, depth)) * math.log2(size + 1.0)
-
-
-@compiled
-def leaf_score(tree: Tree, size: int, slot: int, row: Array, depth: float) -> float:
-    """The score at a leaf of that depth: lower where the row is the leaf's point, and more so for many."""
-    width, here = np.uint64(row.size), np.uint64(slot)
-    for d in range(width):
-        if row[d] != tree.points[here * width + d]:
-            return 1.0 / (depth + 1.0)
-    mass = np.float64(tree.mass[here])
-    return (1.0 - mass / (2.0 * size)) / (depth + math.log2(mass + 1.0))
-
-
-@compiled
-def tree_attribution(tree: Tree, root: int, size: int, row: Array, parts: Array) -> float:
-    """Add the score of one tree to the features that it comes from; what is left comes from none of them.
-
-    At each node the features share what a cut there adds to the score, by how far the row is outside the box in each.
-    """
-    width = np.uint64(row.size)
-    node, depth, rest = root, 0.0, math.log2(size + 1.0)
-    while node >= 0:
-        here = np.uint64(node)
-        low, high = tree.low[here * width : (here + 1) * width], tree.high[here * width : (here + 1) * width]
-        added = outside(row, low, high)
-        depth += 1.0
-        if added > 0:
-            whole = added + tree.span[here]
-            for d in range(row.size):
-                parts[d] += rest * beyond(row[d], low[d], high[d]) / (whole * depth)
-            rest *= tree.span[here] / whole
-        goes_left = row[np.uint64(tree.feature[here])] <= tree.value[here]
-        node = tree.left[here] if goes_left else tree.right[here]
-    at_leaf = rest * leaf_score(tree, size, ~node, row, depth)
-    here = np.uint64(~node)
-    point = tree.points[here * width : (here + 1) * width]
-    added = outside(row, point, point)
-    if added == 0:
-        return at_leaf
-    for d in range(row.size):
-        parts[d] += at_leaf * beyond(row[d], point[d], point[d]) / added
-    return 0.0
-
-
-@compiled
-def score(trees: Trees, rows: Array, scores: Array) -> None:
-    """Add each row's score in every tree to ``scores`` (N,)."""
-    for start in range(0, rows.shape[0], _BLOCK):
-        for t in range(trees.points.shape[0]):
-            tree = flat(trees, t)
-            for n in range(start, min(start + _BLOCK, rows.shape[0])):
-                scores[n] += tree_score(tree, trees.root[t], trees.size[t], rows[n])
-
-
-@compiled
-def attribute(trees: Trees, rows: Array, base: Array, parts: Array) -> None:
-    """Add what every feature adds to each row's score to ``parts`` (N, D), and the rest to ``base`` (N,)."""
-    for start in range(0, rows.shape[0], _BLOCK):
-        for t in range(trees.points.shape[0]):
-            tree = flat(trees, t)
-            for n in range(start, min(start + _BLOCK, rows.shape[0])):
-                base[n] += tree_attribution(tree, trees.root[t], trees.size[t], rows[n], parts[n])
-
-
-@compiled
-def follow(trees: Trees, rows: Array, seen: int, memory: float, scores: Array) -> None:
-    """Score each row in every tree, into ``scores`` (T, N), and then let the tree sample it; an empty tree scores 0.
-
-    A tree that has room takes the row. A full one that was offered ``seen`` rows before takes it with a chance of S
-    in the number of rows so far, or in ``memory`` where that is less, for a point that is picked at random.
-    """
-    slots = trees.points.shape[1]
-    path = np.empty(slots, np.int32)
-    for t in range(trees.points.shape[0]):
-        tree = flat(trees, t)
-        for n in range(rows.shape[0]):
-            slot = trees.size[t]
-            if slot > 0:
-                scores[t, n] = tree_score(tree, trees.root[t], slot, rows[n])
-            if slot == slots:
-                if uniform(trees, t) * min(seen + n + 1.0, memory) >= slots:
-                    continue
-                slot = int(uniform(trees, t) * slots)
-                if slots > 1:
-                    remove(trees, t, slot, path)
-                trees.size[t] -= 1
-            trees.points[t, slot] = rows[n]
-            insert(trees, t, slot)
-            trees.size[t] += 1

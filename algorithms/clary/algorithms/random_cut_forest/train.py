@@ -26,6 +26,8 @@ def train(job: Job[Hyperparameters]) -> Artifact:
     DataError where there are fewer rows than trees, UserError where the sample does not fit into memory.
     """
     hp = job.hyperparameters
+    job.log.say("Verifying hyperparamemters...")  # spelled as the managed algorithm does
+    job.log.say("Hyperparameters are correct.")
     points_KD, seen, stopped = _sampled(job)
     # The others build nothing: the leading host has all of the sample, and shares the forest for the test rows.
     forest = _built(job, points_KD, seen) if job.cluster.leads else None
@@ -49,10 +51,14 @@ def _sampled(job: Job[Hyperparameters]) -> tuple[Array, int, bool]:
     passes = Passes(job, 1, _BATCH, hp.feature_dim, lambda: {"numbers": sample.numbers(), "points": sample.points()})
     if kept := passes.resume():
         sample.add(kept["numbers"].copy(), kept["points"].copy() if leads else kept["points"][:, :0].copy())
-    job.log.say("Sampling training data...")
     if leads and not passes.epoch:
         job.log.metric("train:progress", 0.0)
-    for step in passes:
+    job.log.say("Validating that feature_dim agrees with dimensions in training data...")
+    for place, step in enumerate(passes):
+        if not place:
+            job.log.say("feature_dim is correct.")
+            _announce_memory(job)
+            job.log.say("Sampling training data...")
         numbers_N, points_ND = _promising(job, sample, step.number, step.records)
         if leads:
             sample.add(numbers_N, points_ND)
@@ -83,6 +89,20 @@ def _handed_in(job: Job[Hyperparameters], sample: Sample, numbers_N: Array, poin
         sample.add(others_N, others_ND)
 
 
+def _announce_memory(job: Job[Hyperparameters]) -> None:
+    """Say what the largest sample and its forest take; fewer rows take less, so nothing is refused here."""
+    hp = job.hyperparameters
+    sample = hp.num_trees * hp.num_samples_per_tree * hp.feature_dim * 4
+    job.log.say("Validating memory limits...")
+    job.log.say(f"Available memory in bytes: {job.memory}")
+    job.log.say(f"Estimated sample size in bytes: {sample}")
+    job.log.say(f"Estimated memory needed to build the forest in bytes: {_COPIES * sample}")
+    if _COPIES * sample <= job.memory:
+        job.log.say("Memory limits validated.")
+    else:
+        job.log.say("a full sample does not fit into memory; the job goes on as long as its rows do")
+
+
 def _check_memory(job: Job[Hyperparameters], sample: Sample) -> None:
     hp, needed = job.hyperparameters, _COPIES * sample.nbytes
     if needed > job.memory:
@@ -96,6 +116,8 @@ def _check_memory(job: Job[Hyperparameters], sample: Sample) -> None:
 def _built(job: Job[Hyperparameters], points_KD: Array, seen: int) -> Forest:
     """A tree for each part of the sample; the parts are of one size, and a rest is left out."""
     hp, found = job.hyperparameters, len(points_KD)
+    job.log.say("Master node: building Random Cut Forest...")
+    job.log.say("Gathering samples...")
     job.log.say(f"{found} samples gathered")
     each = found // hp.num_trees
     if not found:
@@ -112,7 +134,8 @@ def _built(job: Job[Hyperparameters], points_KD: Array, seen: int) -> Forest:
     points_TSD = points_KD[: hp.num_trees * each].reshape(hp.num_trees, each, hp.feature_dim)
     forest = Forest.grow(points_TSD, seen, seed=job.seed, threads=cores())
     facts = ", ".join(f"{name}: {value}" for name, value in forest.describe().items())
-    job.log.say(f"Random Cut Forest built: ForestInfo{{{facts}}}")
+    job.log.say("Random Cut Forest built:")
+    job.log.say(f"ForestInfo{{{facts}}}")
     return forest
 
 

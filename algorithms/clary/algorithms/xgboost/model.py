@@ -9,10 +9,13 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import os
 import re
 import socket
+import stat
+import threading
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,12 +26,14 @@ from clary.algorithms.xgboost.library import RabitTracker, XGBoostError, collect
 from clary.algorithms.xgboost.spec import COMPUTED, Hyperparameters
 from clary.toolkit.cluster import Cluster
 from clary.toolkit.codecs import ubjson
-from clary.toolkit.errors import DataError, UserError
+from clary.toolkit.errors import DataError, PlatformError, UserError
 from clary.toolkit.job import Log
 
 Array = npt.NDArray[Any]
 
+_OPEN_FILES = "/dev/fd"  # a folder with the numbers of this process's open files, where there is one
 JOIN_WAIT = 300  # seconds for the hosts to find each other
+NOTICE_WAIT = 3  # seconds for the library to notice that a host has left
 ROUND_WAIT = 3600  # seconds that one host may be behind the others
 
 # What a job sets and the library does not know.
@@ -286,10 +291,11 @@ def check_earlier(content: bytes, hp: Hyperparameters) -> int:
 
 
 @contextlib.contextmanager
-def together(cluster: Cluster) -> Iterator[None]:
+def together(cluster: Cluster, abandon: Callable[[Exception], None]) -> Iterator[None]:
     """The library on all hosts as one, while the block runs; the same calls must be made on each.
 
-    Where the hosts lose each other, the error of ``cluster`` is raised, which names the one that left.
+    Where the hosts lose each other, the error of ``cluster`` is raised, which names the one that left. Where the
+    library does not come back from a call then, ``abandon`` is given that error, in another thread.
     """
     if cluster.size == 1:
         yield
@@ -301,8 +307,15 @@ def together(cluster: Cluster) -> Iterator[None]:
     try:
         # All hosts are there, so one attempt to reach each is enough; a host that leaves later would be tried again
         # for seconds before the others are told.
+        before = _sockets()
         collective.init(**told, dmlc_task_id=f"{cluster.rank:08d}", dmlc_timeout=ROUND_WAIT, dmlc_retry=1)
-        yield
+        ring = _sockets() - before
+        ended = threading.Event()
+        with cluster.watched(lambda: _left(cluster, ring, ended, abandon)):
+            try:
+                yield
+            finally:
+                ended.set()
     except BaseException as error:
         # First leave the ring, so that no other host waits in it for this one; then learn why it broke.
         with contextlib.suppress(XGBoostError):
@@ -316,6 +329,42 @@ def together(cluster: Cluster) -> Iterator[None]:
     collective.finalize()
     if tracker:
         tracker.wait_for(JOIN_WAIT)
+
+
+def _sockets() -> frozenset[tuple[int, int]]:
+    """The open sockets of this process, by number and by what keeps a number from being taken for an earlier one."""
+    found = []
+    for name in os.listdir(_OPEN_FILES) if os.path.isdir(_OPEN_FILES) else ():
+        with contextlib.suppress(OSError):
+            status = os.fstat(int(name))
+            if stat.S_ISSOCK(status.st_mode):
+                found.append((int(name), status.st_ino))
+    return frozenset(found)
+
+
+def _left(
+    cluster: Cluster,
+    ring: Iterable[tuple[int, int]],
+    ended: threading.Event,
+    abandon: Callable[[Exception], None],
+) -> None:
+    """See to it that this host leaves too, although the library (3.2) may wait forever for one that was killed.
+
+    Mostly it notices by itself, or once its own connections are cut; but one of its threads can miss that another
+    one has given up.
+    """
+    if ended.wait(NOTICE_WAIT):
+        return
+    for number, identity in ring:
+        with contextlib.suppress(OSError):
+            if os.fstat(number).st_ino == identity:
+                with socket.socket(fileno=os.dup(number)) as connection:
+                    connection.shutdown(socket.SHUT_RDWR)
+    if not ended.wait(NOTICE_WAIT):
+        try:
+            cluster.sum(np.zeros(1))
+        except PlatformError as error:
+            abandon(error)
 
 
 def _tracker(cluster: Cluster) -> RabitTracker:

@@ -133,7 +133,7 @@ def _trained(job: Job[Hyperparameters], chosen: Settings, folder: Path) -> Artif
     ready = chosen if earlier is None else replace(chosen, quantile=False)
     room = Room(int(memory * _MATRIX), folder)
     where = _agreed(job, data.place(tables[0], ready, room))
-    with together(job.cluster):
+    with together(job.cluster, job.abandon):
         matrices = [data.for_training(tables[0], width, hp, ready, where, folder)]
         tables[0].close()
         matrices += [data.for_scoring(table, width, hp, room) for table in tables[1:]]

@@ -79,7 +79,8 @@ def _parse(block: Block, *, layout: Layout) -> list[Records]:
     data = block.data.replace(b"\r\n", b"\n") if b"\r" in block.data else block.data
     if b'"' in data:
         data = _quoted(layout.delimiter).sub(rb"\1", data)
-    found = None if b"\r" in data else csv_blocks.parse(data, layout, block.first_row)
+    plain = block if data is block.data else Block(data, block.first_row)
+    found = None if b"\r" in data else csv_blocks.parse(plain, layout)
     if found is not None:
         features, labels = found
         return [Records(features, labels if layout.labels else None, layout.source, block.first_row)]

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from clary.toolkit.codecs import csv_compiled, optional
 from clary.toolkit.codecs.csv_cells import Layout
+from clary.toolkit.codecs.lines import Block
 from clary.toolkit.records import Floats
 
 # Small enough that the passes over a piece stay in the processor's cache.
@@ -23,14 +24,11 @@ _MOST_DIGITS, _DIGITS_OF_INT16 = 9, 4
 Split = tuple[Floats, Floats]
 
 
-def parse(data: bytes, layout: Layout, first_row: int = 1) -> Split | None:
-    """Lines as features (lines, D) and labels (lines, L); None where anything is unusual, such as a blank line.
-
-    ``first_row`` is the number of the first line in its file: far into a large one, compiled code is worth its start.
-    """
-    decimal = data.find(b".", 0, _PIECE) >= 0
-    found = csv_compiled.numbers(data, layout, first_row) if decimal else whole_numbers(data, layout)
-    return found or numbers(data, layout)
+def parse(block: Block, layout: Layout) -> Split | None:
+    """Lines as features (lines, D) and labels (lines, L); None where anything is unusual, such as a blank line."""
+    decimal = block.data.find(b".", 0, _PIECE) >= 0
+    found = csv_compiled.numbers(block, layout) if decimal else whole_numbers(block.data, layout)
+    return found or numbers(block.data, layout)
 
 
 def whole_numbers(data: bytes, layout: Layout) -> Split | None:

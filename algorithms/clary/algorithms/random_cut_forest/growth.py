@@ -1,8 +1,4 @@
-"""The trees of a random cut forest as flat arrays, and the compiled loops that grow and shrink them.
-
-T trees, S slots for points in each, D features. An inner node is a number from 0 to S - 1; a leaf is ``~slot``,
-which is negative. Equal points share a leaf: the slot of one of them, whose ``mass`` counts them all; the others have
-mass 0. A node that is not in use has ``left == right``. A row with ``row[feature] <= value`` goes left.
+"""The compiled loops that grow random cut trees, point by point, and let them forget points again.
 
 Inserting and removing points is that of Guha, Mishra, Roy and Schrijvers, "Robust Random Cut Forest Based Anomaly
 Detection On Streams" (2016): the tree that comes out has the same distribution as one that is cut from the top.
@@ -10,35 +6,15 @@ Detection On Streams" (2016): the tree that comes out has the same distribution 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
 import numpy as np
-import numpy.typing as npt
 
 from clary.algorithms.random_cut_forest.library import compiled
-
-Array = npt.NDArray[Any]
+from clary.algorithms.random_cut_forest.scoring import add_scores, flat, walks
+from clary.algorithms.random_cut_forest.trees import Array, Trees, beyond, enclose, join, outside
 
 _STEP, _FIRST, _SECOND = (np.uint64(each) for each in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 _11, _27, _30, _31 = (np.uint64(each) for each in (11, 27, 30, 31))
 _UNIT = 2.0**-53
-
-
-class Trees(NamedTuple):
-    """The arrays of several trees; the boxes and their spans follow from the others."""
-
-    points: Array  # float32 (T, S, D)
-    left: Array  # int32 (T, S), as are right, feature and mass
-    right: Array
-    feature: Array
-    value: Array  # float32 (T, S)
-    mass: Array
-    root: Array  # int32 (T,)
-    size: Array  # int32 (T,): how many of the slots are filled, from the first on
-    low: Array  # float32 (T, S, D): the smallest box around the points below each inner node
-    high: Array
-    span: Array  # float64 (T, S): the sum of its sides
-    state: Array  # uint64 (T,): of each tree's own generator
 
 
 @compiled
@@ -49,32 +25,6 @@ def uniform(trees: Trees, t: int) -> float:
     mixed = (mixed ^ (mixed >> _30)) * _FIRST
     mixed = (mixed ^ (mixed >> _27)) * _SECOND
     return np.float64((mixed ^ (mixed >> _31)) >> _11) * _UNIT
-
-
-@compiled
-def beyond(x: float, low: float, high: float) -> float:
-    """How far the number lies outside the interval."""
-    return max(np.float64(low) - np.float64(x), 0.0) + max(np.float64(x) - np.float64(high), 0.0)
-
-
-@compiled
-def outside(row: Array, low: Array, high: Array) -> float:
-    """By how much the sides of a box would grow, all together, if it were to hold the row."""
-    total = 0.0
-    for d in range(row.size):
-        total += beyond(row[d], low[d], high[d])
-    return total
-
-
-@compiled
-def join(low: Array, high: Array, other_low: Array, other_high: Array, to_low: Array, to_high: Array) -> float:
-    """Make the last box the smallest one that holds the first two, and return the sum of its sides."""
-    total = 0.0
-    for d in range(low.size):
-        least, most = min(low[d], other_low[d]), max(high[d], other_high[d])
-        to_low[d], to_high[d] = least, most
-        total += np.float64(most) - np.float64(least)
-    return total
 
 
 @compiled
@@ -190,25 +140,6 @@ def equal_point(trees: Trees, t: int, slot: int) -> int:
 
 
 @compiled
-def enclose(trees: Trees, t: int, node: int) -> bool:
-    """Make the node's box the smallest one that holds both of its children, and say whether that changed it."""
-    one, two = trees.left[t, node], trees.right[t, node]
-    total, changed = 0.0, False
-    # Element by element: to take a box out of a larger array costs more than these few comparisons.
-    for d in range(trees.points.shape[2]):
-        one_low = trees.points[t, ~one, d] if one < 0 else trees.low[t, one, d]
-        two_low = trees.points[t, ~two, d] if two < 0 else trees.low[t, two, d]
-        one_high = trees.points[t, ~one, d] if one < 0 else trees.high[t, one, d]
-        two_high = trees.points[t, ~two, d] if two < 0 else trees.high[t, two, d]
-        least, most = min(one_low, two_low), max(one_high, two_high)
-        changed = changed or least != trees.low[t, node, d] or most != trees.high[t, node, d]
-        trees.low[t, node, d], trees.high[t, node, d] = least, most
-        total += np.float64(most) - np.float64(least)
-    trees.span[t, node] = total
-    return changed
-
-
-@compiled
 def grow(trees: Trees) -> None:
     """Build every tree from the points in its slots, all of which are filled."""
     for t in range(trees.points.shape[0]):
@@ -218,50 +149,49 @@ def grow(trees: Trees) -> None:
 
 
 @compiled
-def box(trees: Trees) -> int:
-    """Work out the boxes of trees just read. The number of the first one that is no tree, or -1.
+def follow(trees: Trees, rows: Array, seen: int, memory: float, scores: Array) -> None:
+    """Score each row in every tree, into ``scores`` (T, N), and then let the tree sample it; an empty tree scores 0.
 
-    Every node must be reached once, and every point lie where its coordinates lead: nothing is checked later on.
+    A tree that has room takes the row. A full one that was offered ``seen`` rows before takes it with a chance of S
+    in the number of rows so far, or in ``memory`` where that is less, for a point that is picked at random.
     """
-    slots = trees.points.shape[1]
-    order = np.empty(2 * slots, np.int32)
+    count = rows.shape[0]
+    path, to = np.empty(trees.points.shape[1], np.int32), walks(count)
     for t in range(trees.points.shape[0]):
-        count = walk(trees, t, order)
-        if count == 0:
-            return t
-        for place in range(count - 1, -1, -1):
-            if order[place] >= 0:
-                enclose(trees, t, order[place])
-        found = np.zeros(slots, np.int32)
-        for slot in range(trees.size[t]):
-            row, node = trees.points[t, slot], trees.root[t]
-            while node >= 0:
-                goes_left = row[trees.feature[t, node]] <= trees.value[t, node]
-                node = trees.left[t, node] if goes_left else trees.right[t, node]
-            if outside(row, trees.points[t, ~node], trees.points[t, ~node]) != 0:
-                return t
-            found[~node] += 1
-        for slot in range(slots):
-            if found[slot] != trees.mass[t, slot]:
-                return t
-    return -1
+        tree, first = flat(trees, t), 0
+        while first < count:
+            # The tree stays as it is up to the next row that it takes, so all rows till then are scored together.
+            taken = next_taken(trees, t, first, count, seen, memory)
+            stop = min(taken + 1, count)
+            if trees.size[t] > 0:
+                add_scores(tree, trees.root[t], trees.size[t], rows[first:stop], to, scores[t, first:stop])
+            if taken < count:
+                take(trees, t, rows[taken], path)
+            first = stop
 
 
 @compiled
-def walk(trees: Trees, t: int, order: Array) -> int:
-    """Put the nodes in an order in which parents come first; how many there are, or 0 where it is no tree."""
+def next_taken(trees: Trees, t: int, first: int, count: int, seen: int, memory: float) -> int:
+    """Which of the rows from the first to ``count`` the tree takes next, or ``count`` where it takes none."""
     slots = trees.points.shape[1]
-    met = np.zeros(2 * slots, np.bool_)
-    order[0], count, done = trees.root[t], 1, 0
-    while done < count:
-        node = order[done]
-        done += 1
-        if node >= trees.size[t] or ~node >= trees.size[t] or met[node + slots]:
-            return 0
-        met[node + slots] = True
-        if node >= 0:
-            if count + 2 > 2 * trees.size[t] - 1:
-                return 0
-            order[count], order[count + 1] = trees.left[t, node], trees.right[t, node]
-            count += 2
+    if trees.size[t] < slots:
+        return first
+    for n in range(first, count):
+        if uniform(trees, t) * min(seen + n + 1.0, memory) < slots:
+            return n
     return count
+
+
+@compiled
+def take(trees: Trees, t: int, row: Array, path: Array) -> None:
+    """Put the row into the next free slot of the tree, or in place of a point that is picked at random."""
+    slots = trees.points.shape[1]
+    slot = trees.size[t]
+    if slot == slots:
+        slot = int(uniform(trees, t) * slots)
+        if slots > 1:
+            remove(trees, t, slot, path)
+        trees.size[t] -= 1
+    trees.points[t, slot] = row
+    insert(trees, t, slot)
+    trees.size[t] += 1
