@@ -30,7 +30,7 @@ SILENCE = 3600.0  # seconds without a word from a host that is still connected
 WATCH = (
     0.002  # seconds; a host that goes to sleep while it waits takes longer to wake than most messages take to come
 )
-LOOK_UP = 0.5  # seconds between two looks at whether the other hosts are still there
+LOOK_UP = 0.1  # seconds between two looks at whether the other hosts are still there
 READ_AHEAD = 1 << 16  # bytes
 LONGEST_HEAD = 1 << 16  # bytes of the line before a message's arrays
 LONGEST_REASON = 4096  # characters
