@@ -251,6 +251,36 @@ def test_who_waits_in_another_way_hears_that_a_host_has_left(leaving: str) -> No
     assert on_all(work, HOSTS[:2]) == [True, True]
 
 
+def test_who_waits_in_another_way_hears_that_a_host_is_about_to_leave_and_why() -> None:
+    told, reason = threading.Event(), "host algo-2 has left the job: ClientError: file x, row 7"
+
+    def work(cluster: Cluster) -> str:
+        if cluster.current == "algo-2":
+            cluster.fail(reason)
+            told.wait(10)  # still connected
+            return reason
+        heard = threading.Event()
+        with cluster.watched(heard.set):
+            assert heard.wait(10)
+        why = str(cluster.departed())
+        cluster.fail(why)
+        if not cluster.leads:
+            told.set()
+        return why
+
+    assert on_all(work) == [reason] * 3
+
+
+def test_nobody_has_departed_while_messages_wait_to_be_read() -> None:
+    def work(cluster: Cluster) -> tuple[bool, float]:
+        if cluster.leads:
+            time.sleep(0.1)  # the other host's array is there by now
+        none = cluster.departed() is None
+        return none, float(cluster.sum(np.ones(1))[0] + cluster.sum(np.ones(1))[0])
+
+    assert on_all(work, HOSTS[:2]) == [(True, 4.0)] * 2
+
+
 def test_a_watch_takes_no_message_and_ends_with_its_block() -> None:
     def work(cluster: Cluster) -> tuple[bool, float]:
         heard = threading.Event()

@@ -30,8 +30,9 @@ SILENCE = 3600.0  # seconds without a word from a host that is still connected
 WATCH = (
     0.002  # seconds; a host that goes to sleep while it waits takes longer to wake than most messages take to come
 )
-LOOK_UP = 0.5  # seconds between two looks at whether the other hosts are still there
+LOOK_UP = 0.1  # seconds between two looks at whether the other hosts are still there
 READ_AHEAD = 1 << 16  # bytes
+_LENGTH = 4  # bytes that tell the length of a message's line
 LONGEST_HEAD = 1 << 16  # bytes of the line before a message's arrays
 LONGEST_REASON = 4096  # characters
 LONGEST_NAME = 1024  # bytes of a host's name; a stranger must not make the leader reserve memory
@@ -116,9 +117,10 @@ class Cluster:
 
     @contextlib.contextmanager
     def watched(self, lost: Callable[[], None]) -> Iterator[None]:
-        """While the block runs, call ``lost`` when a host closes its connection, once and from another thread.
+        """While the block runs, call ``lost`` when another host leaves, once and from another thread.
 
-        For work in which this host waits for the others in a way that is not this class's.
+        For work in which this host waits for the others in a way that is not this class's. :meth:`departed` says
+        which host has left.
         """
         done = threading.Event()
         watch = threading.Thread(target=self._watch, args=(done, lost), daemon=True)
@@ -134,10 +136,22 @@ class Cluster:
             for peer in self._peers:
                 arrivals.register(stack.enter_context(peer.twin()), selectors.EVENT_READ)
             while not done.is_set():
-                if any(_ended(cast(socket.socket, key.fileobj)) for key, _ in arrivals.select(LOOK_UP)):
+                if any(_leaving(cast(socket.socket, key.fileobj)) for key, _ in arrivals.select(LOOK_UP)):
                     lost()
                     return
                 done.wait(LOOK_UP)  # a message that nobody has read yet is no reason to look again at once
+
+    def departed(self, seconds: float = 0.0) -> PlatformError | None:
+        """Why a host has left, if one has or does so within that time."""
+        deadline = time.monotonic() + seconds
+        while True:
+            for peer in self._peers:
+                with peer.twin() as connection:
+                    if _leaving(connection):
+                        return peer.last_words()
+            if time.monotonic() >= deadline:
+                return None
+            time.sleep(LOOK_UP)
 
     def fail(self, reason: str) -> None:
         """Tell the other hosts why this one leaves: the leader tells all, another host tells the leader."""
@@ -268,6 +282,14 @@ class _Peer:
             raise PlatformError(f"host {self.host} has left the job: {error}; see its log") from error
         return arrays
 
+    def last_words(self) -> PlatformError | None:
+        """Why the host has left, if it has."""
+        try:
+            self.receive(seconds=0.5)
+        except PlatformError as error:
+            return error
+        return None
+
     def close(self) -> None:
         """End the connection."""
         self._arrivals.close()
@@ -281,19 +303,12 @@ class _Peer:
                 self._connection.sendall(part)
         except OSError as error:
             # A host that failed has said why before it left; that is worth more than a broken pipe.
-            raise self._last_words() or PlatformError(
+            raise self.last_words() or PlatformError(
                 f"host {self.host} has left the job: {error}; see its log"
             ) from error
 
-    def _last_words(self) -> PlatformError | None:
-        try:
-            self.receive(seconds=0.5)
-        except PlatformError as error:
-            return error
-        return None
-
     def _arrays(self, most: int | None, deadline: float) -> list[Array]:
-        (length,) = struct.unpack("<I", self._exactly(4, deadline))
+        (length,) = struct.unpack("<I", self._exactly(_LENGTH, deadline))
         if length > LONGEST_HEAD:
             raise ConnectionError("it does not speak this protocol")
         parts, total = _read_head(bytes(self._exactly(length, deadline)))
@@ -329,14 +344,15 @@ class _Peer:
         return count
 
 
-def _ended(connection: socket.socket) -> bool:
-    """Whether the other side has left; what it may have sent before stays to be read."""
+def _leaving(connection: socket.socket) -> bool:
+    """Whether the other side has left or says why it does; what it has sent stays to be read."""
     try:
-        return not connection.recv(1, socket.MSG_PEEK)
-    except BlockingIOError:  # somebody else has read it meanwhile
+        begun = connection.recv(_LENGTH + 1, socket.MSG_PEEK)
+    except BlockingIOError:  # nothing has come, or somebody else has read it meanwhile
         return False
     except OSError:
         return True
+    return not begun or begun[_LENGTH:] == b"{"  # arrays begin with a list of their types
 
 
 # Every step of a job sends arrays of the same types and shapes, so what their line says is worked out once.
@@ -356,7 +372,7 @@ def _head(parts: _Parts) -> bytes:
 def _framed(told: Any) -> bytes:
     head = json.dumps(told).encode()
     # The arrays behind the line begin where the processor likes to find them.
-    head += b" " * (-(4 + len(head)) % 16)
+    head += b" " * (-(_LENGTH + len(head)) % 16)
     return struct.pack("<I", len(head)) + head
 
 

@@ -12,7 +12,7 @@ import time
 import traceback
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clary.algorithms import registry
 from clary.container import configuration, failure, logs, machine
@@ -20,6 +20,9 @@ from clary.container.layout import Layout
 from clary.toolkit.errors import ClaryError, UserError
 from clary.toolkit.parameters import HyperparameterSet
 from clary.toolkit.spec import AlgorithmSpec
+
+if TYPE_CHECKING:
+    from clary.toolkit.cluster import Cluster
 
 MAX_SEED = 2**31 - 1
 
@@ -48,8 +51,9 @@ def _tell(layout: Layout, error: Exception) -> None:
     failure.write(layout, text)
 
 
-def _abandon(layout: Layout, error: Exception) -> None:
+def _abandon(layout: Layout, cluster: Cluster, host: str, error: Exception) -> None:
     """End the process as a failed job at once, whatever its other threads wait for."""
+    cluster.fail(_farewell(error, host))
     _tell(layout, error)
     sys.stdout.flush()
     sys.stderr.flush()
@@ -125,7 +129,7 @@ def _train(
             stop=stop,
             publish=lambda artifact: artifact.write(layout.model) if cluster.leads else None,
             output=lambda name, content: _beside(layout, name, content) if cluster.leads else None,
-            abandon=lambda error: _abandon(layout, error),
+            abandon=lambda error: _abandon(layout, cluster, hosts.current, error),
         )
         artifact = train(job)
         if cluster.leads:

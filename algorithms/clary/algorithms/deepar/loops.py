@@ -9,15 +9,14 @@ T steps, H cells, G gates (output, input, forget, candidate of each cell), B seq
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from clary.toolkit.compilation import compiler
 
 Array = npt.NDArray[Any]
-Loop = TypeVar("Loop", bound=Callable[..., Any])
 
 TOGETHER = 64  # sequences in a block
 _PIECE = 512  # numbers whose exponents are kept at a time
@@ -30,14 +29,7 @@ _P2, _P3, _P4, _P5, _P6 = (np.float32(1 / each) for each in (2, 6, 24, 120, 720)
 _SHIFT, _EXCESS = np.int32(23), np.int32(127)  # of the exponent in a float's bits
 
 
-def _compiled(loop: Loop) -> Loop:
-    """The loop as machine code, made at its first call, or read where an earlier process has left it."""
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"nsz", "contract", "reassoc"}}
-    try:
-        made: Loop = njit(cache=True, **options)(loop)
-    except RuntimeError:  # there is no folder that one may write to
-        made = njit(**options)(loop)
-    return made
+_compiled = compiler("nsz", "contract", "reassoc")
 
 
 @_compiled

@@ -1,4 +1,4 @@
-"""Numba, as the loops of training are compiled with it, and lanes: sixteen float32 numbers that are handled as one.
+"""How the loops of training are compiled, and lanes for them: sixteen float32 numbers that are handled as one.
 
 Left alone, a compiler hardly uses wide registers in loops over a dozen factors. Lanes do; where a processor has
 narrower registers, it takes several for them. Compiled loops that lie on disk do not notice a change to this file:
@@ -8,13 +8,14 @@ save ``loops.py`` with it.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
-from llvmlite import ir  # type: ignore[import-untyped]
-from numba import njit, types
+from llvmlite import ir
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
+
+from clary.toolkit.compilation import compiler
 
 WIDE = 16
 # Sums may be formed in another order and rounded once, which wide registers need; infinite and undefined numbers keep
@@ -24,17 +25,7 @@ _BIT, _SMALL, _FLOAT, _DOUBLE = ir.IntType(1), ir.IntType(32), ir.FloatType(), i
 _BITS, _SMALLS, _FLOATS, _DOUBLES = (ir.VectorType(kind, WIDE) for kind in (_BIT, _SMALL, _FLOAT, _DOUBLE))
 _FLOAT_BYTES = ir.Constant(_SMALL, 4)
 
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-
-def compiled(function: Function) -> Function:
-    """The function in machine code, made at its first call, or read where an earlier process has left it."""
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": set(_FREEDOMS)}
-    try:
-        made = njit(cache=True, **options)(function)
-    except RuntimeError:  # there is no folder that one may write to
-        made = njit(**options)(function)
-    return cast(Function, made)
+compiled = compiler(*_FREEDOMS)
 
 
 class _Lanes(types.Type):  # type: ignore[misc]

@@ -26,14 +26,15 @@ from clary.algorithms.xgboost.library import RabitTracker, XGBoostError, collect
 from clary.algorithms.xgboost.spec import COMPUTED, Hyperparameters
 from clary.toolkit.cluster import Cluster
 from clary.toolkit.codecs import ubjson
-from clary.toolkit.errors import DataError, PlatformError, UserError
+from clary.toolkit.errors import DataError, UserError
 from clary.toolkit.job import Log
 
 Array = npt.NDArray[Any]
 
 _OPEN_FILES = "/dev/fd"  # a folder with the numbers of this process's open files, where there is one
 JOIN_WAIT = 300  # seconds for the hosts to find each other
-NOTICE_WAIT = 3  # seconds for the library to notice that a host has left
+NOTICE_WAIT = 2  # seconds for the library to notice that a host has left
+LAST_WORDS_WAIT = 10  # seconds for a host that broke the ring to say why
 ROUND_WAIT = 3600  # seconds that one host may be behind the others
 
 # What a job sets and the library does not know.
@@ -314,6 +315,8 @@ def together(cluster: Cluster, abandon: Callable[[Exception], None]) -> Iterator
         with cluster.watched(lambda: _left(cluster, ring, ended, abandon)):
             try:
                 yield
+                # Nobody leaves while another one still works, who would take it for lost.
+                cluster.sum(np.zeros(1))
             finally:
                 ended.set()
     except BaseException as error:
@@ -323,8 +326,9 @@ def together(cluster: Cluster, abandon: Callable[[Exception], None]) -> Iterator
         with contextlib.suppress(XGBoostError):
             if tracker:
                 tracker.free()
-        if isinstance(error, XGBoostError) and _of_network(error):
-            cluster.sum(np.zeros(1))
+        # No message is waited for: a host from which one is due may itself wait in the library, forever.
+        if isinstance(error, XGBoostError) and _of_network(error) and (reason := cluster.departed(LAST_WORDS_WAIT)):
+            raise reason from error
         raise
     collective.finalize()
     if tracker:
@@ -360,11 +364,8 @@ def _left(
             if os.fstat(number).st_ino == identity:
                 with socket.socket(fileno=os.dup(number)) as connection:
                     connection.shutdown(socket.SHUT_RDWR)
-    if not ended.wait(NOTICE_WAIT):
-        try:
-            cluster.sum(np.zeros(1))
-        except PlatformError as error:
-            abandon(error)
+    if not ended.wait(NOTICE_WAIT) and (reason := cluster.departed()):
+        abandon(reason)
 
 
 def _tracker(cluster: Cluster) -> RabitTracker:

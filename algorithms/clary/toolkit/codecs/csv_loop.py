@@ -7,18 +7,17 @@ operations on the word, and no step waits for a guess of how long the number is.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from llvmlite import ir  # type: ignore[import-untyped]
-from numba import njit, types
+from llvmlite import ir
+from numba import types
 from numba.extending import intrinsic
 
+from clary.toolkit.compilation import compiler
 from clary.toolkit.records import Floats
 
-Function = TypeVar("Function", bound=Callable[..., Any])
 Bytes = npt.NDArray[np.uint8]
 _U = np.uint64
 
@@ -42,19 +41,10 @@ _WHOLE = _U(1 << 53)  # up to here a float64 is the whole number itself
 _BEHIND, _HALF, _CLOSE = _U((1 << 29) - 1), 1 << 28, 6
 _TO_HALF, _TWICE_CLOSE = _U((1 << 64) + _CLOSE - _HALF), _U(2 * _CLOSE)
 
-
-def _compiled(function: Function) -> Function:
-    try:
-        made: Function = njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # there is no folder that may be written, so the next process compiles again
-        made = njit(nogil=True)(function)
-    return made
+_compiled = compiler()
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _word(typing: Any, text: Any, at: Any) -> Any:
-    """Eight bytes of the text from there on, wherever they stand in memory."""
-
+def _eight_bytes(_: Any, text: Any, at: Any) -> Any:
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         array = context.make_array(signature.args[0])(context, builder, arguments[0])
         place = builder.gep(array.data, [arguments[1]])
@@ -63,14 +53,17 @@ def _word(typing: Any, text: Any, at: Any) -> Any:
     return types.uint64(text, at), code
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _zeros_below(typing: Any, word: Any) -> Any:
-    """The number of zero bits below the lowest one of a word; 64 where there is none."""
-
+def _trailing_zeros(_: Any, word: Any) -> Any:
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
 
     return types.uint64(word), code
+
+
+# Eight bytes of the text from a place on, wherever they stand in memory: ``_word(text, at)``.
+_word = intrinsic(_eight_bytes)
+# The number of zero bits below the lowest one of a word; 64 where there is none: ``_zeros_below(word)``.
+_zeros_below = intrinsic(_trailing_zeros)
 
 
 @_compiled
