@@ -90,12 +90,12 @@ def test_a_host_asks_why_another_has_left() -> None:
         if cluster.rank == 1:
             cluster.fail("host b has left the job: a bad row")
             return ""
-        found = cluster.reason(10)
+        found = cluster.departed(10)
         if cluster.leads:
             cluster.fail(str(found))
         return str(found)
 
-    assert Cluster().reason(10) is None
+    assert Cluster().departed(10) is None
     assert set(on_all(work)) == {"", "host b has left the job: a bad row"}
 
 

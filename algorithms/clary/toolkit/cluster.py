@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -132,46 +132,28 @@ class Cluster:
             watch.join()
 
     def _watch(self, done: threading.Event, lost: Callable[[], None]) -> None:
-        with selectors.DefaultSelector() as arrivals, contextlib.ExitStack() as stack:
-            for peer in self._peers:
-                arrivals.register(stack.enter_context(peer.twin()), selectors.EVENT_READ)
-            while not done.is_set():
-                if any(_leaving(cast(socket.socket, key.fileobj)) for key, _ in arrivals.select(LOOK_UP)):
-                    lost()
-                    return
-                done.wait(LOOK_UP)  # a message that nobody has read yet is no reason to look again at once
+        while not done.wait(LOOK_UP):
+            if any(peer.leaving() for peer in self._peers):
+                lost()
+                return
 
     def departed(self, seconds: float = 0.0) -> PlatformError | None:
         """Why a host has left, if one has or does so within that time."""
         deadline = time.monotonic() + seconds
-        while True:
+        while self._peers:
             for peer in self._peers:
-                with peer.twin() as connection:
-                    if _leaving(connection):
-                        return peer.last_words()
+                if peer.leaving():
+                    return peer.last_words()
             if time.monotonic() >= deadline:
-                return None
+                break
             time.sleep(LOOK_UP)
+        return None
 
     def fail(self, reason: str) -> None:
         """Tell the other hosts why this one leaves: the leader tells all, another host tells the leader."""
         for peer in self._peers:
             with contextlib.suppress(PlatformError):
                 peer.send_reason(reason)
-
-    def reason(self, seconds: float) -> PlatformError | None:
-        """Why another host has left, for one that noticed in another way; None where none has within that time."""
-        if not self._peers:
-            return None
-        with selectors.DefaultSelector() as words:
-            for peer in self._peers:
-                words.register(peer, selectors.EVENT_READ, peer)
-            for key, _ in words.select(seconds):
-                try:
-                    key.data.receive(seconds=seconds)
-                except PlatformError as error:
-                    return error
-        return None
 
     def close(self) -> None:
         """Leave; hosts that still wait for this one are told at once."""
@@ -246,6 +228,9 @@ class _Peer:
         self._connection = connection
         self._arrivals = selectors.DefaultSelector()
         self._arrivals.register(connection, selectors.EVENT_READ)
+        # The connection once more, for who looks at what has come, and neither waits nor takes it.
+        self._onlooker = connection.dup()
+        self._onlooker.setblocking(False)
         # Messages are read through a buffer, so that a small one costs one system call and not three.
         self._buffer = memoryview(bytearray(READ_AHEAD))
         self._held = self._buffer[:0]
@@ -255,15 +240,20 @@ class _Peer:
         """The address of this end of the connection."""
         return str(self._connection.getsockname()[0])
 
-    def fileno(self) -> int:
-        """The number of the connection, for those who wait for several."""
-        return self._connection.fileno()
-
-    def twin(self) -> socket.socket:
-        """The connection once more, for somebody who looks at it and takes nothing."""
-        twin = self._connection.dup()
-        twin.setblocking(False)
-        return twin
+    def leaving(self) -> bool:
+        """Whether the host has left or says why it does; what it has sent stays to be read."""
+        begun = bytes(self._held[: _LENGTH + 1])
+        if len(begun) <= _LENGTH:
+            try:
+                more = self._onlooker.recv(_LENGTH + 1 - len(begun), socket.MSG_PEEK)
+            except BlockingIOError:  # nothing has come, or somebody else has read it meanwhile
+                return False
+            except OSError:
+                return True
+            if not more:
+                return True
+            begun += more
+        return begun[_LENGTH:] == b"{"  # arrays begin with a list of their types
 
     def send(self, arrays: Sequence[Array]) -> None:
         """Hand the arrays over; PlatformError if the host has left."""
@@ -293,6 +283,7 @@ class _Peer:
     def close(self) -> None:
         """End the connection."""
         self._arrivals.close()
+        self._onlooker.close()
         self._connection.close()
 
     def _send(self, head: bytes, arrays: Sequence[Array]) -> None:
@@ -342,17 +333,6 @@ class _Peer:
         if not count:
             raise ConnectionError("the connection was closed")
         return count
-
-
-def _leaving(connection: socket.socket) -> bool:
-    """Whether the other side has left or says why it does; what it has sent stays to be read."""
-    try:
-        begun = connection.recv(_LENGTH + 1, socket.MSG_PEEK)
-    except BlockingIOError:  # nothing has come, or somebody else has read it meanwhile
-        return False
-    except OSError:
-        return True
-    return not begun or begun[_LENGTH:] == b"{"  # arrays begin with a list of their types
 
 
 # Every step of a job sends arrays of the same types and shapes, so what their line says is worked out once.

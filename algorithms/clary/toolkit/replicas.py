@@ -155,7 +155,7 @@ class Replicas:
         for told in followers.errors():
             if not _is_lost_connection(told):
                 return told
-        return cluster.reason(LAST_WORDS) or PlatformError(
+        return cluster.departed(LAST_WORDS) or PlatformError(
             f"the connection to another process of this job was lost: {error}"
         )
 
