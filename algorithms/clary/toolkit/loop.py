@@ -32,7 +32,7 @@ class Loop:
     is called in training; for anything else there is the model itself. Gradients are clipped to a norm of ``clip``.
     ``schedule`` gives the factor of the learning rate for the number of steps done, and nothing but that number may
     decide. ``autocast`` lets a GPU compute in bfloat16 where that is precise enough. Losses are looked at behind each
-    ``look``-th step, from the first on.
+    ``look``-th step, from the first on, and behind an epoch's steps; a look makes all processes wait for each other.
 
     ``records`` is the number of records learned from by all processes, ``steps`` that of updates, and ``stopped``
     says whether the platform ended the job early. All are the same in every process.
@@ -239,11 +239,10 @@ class Epoch:
 
     @property
     def loss(self) -> float:
-        """The mean loss of a record since the epoch began, of all processes, which must all ask; NaN before a step.
+        """The mean loss of a record of all processes, up to the last look at the losses; NaN before the first.
 
-        Between steps, a GPU is waited for.
+        Behind the steps it is that of the whole epoch.
         """
-        self._loop._look()
         return self._loop._lost / self._loop._seen if self._loop._seen else math.nan
 
     def steps(self, batches: Iterable[Batch]) -> Iterator[Batch]:

@@ -13,12 +13,12 @@ from clary.toolkit import media
 from clary.toolkit.codecs import optional
 from clary.toolkit.example import Example, Files, Variant
 
-_SERIES, _STEPS, _HORIZON, _PARTS = 40, 132, 12, 4
+_SERIES, _STEPS, _HORIZON, _PARTS = 40, 118, 12, 4
 _SETTINGS = {
     "time_freq": "H",
     "context_length": "24",
     "prediction_length": str(_HORIZON),
-    "epochs": "30",
+    "epochs": "15",
     "learning_rate": "0.01",
     "num_cells": "30",
     "num_layers": "1",

@@ -59,9 +59,7 @@ def _fit(
     network = Network(hp, fields, usual).to(replicas.device)
     optimizer = torch.optim.Adam(network.parameters(), lr=hp.learning_rate)
     windows = Windows(series, network.lags, usual, replicas.device)
-    # Hosts with other series each draw a part of a batch; those with the same share it.
-    hosts = replicas.size // replicas.local if sharded else 1
-    draws = Draws(series.lengths - hp.prediction_length + 1, -(-hp.mini_batch_size // hosts))
+    draws = _draws(replicas, hp, series, sharded)
     if draws.passes > 1:
         job.log.say(
             f"Small number of time series. Doing {draws.passes} passes over dataset with prob "
@@ -91,6 +89,17 @@ def _fit(
     if replicas.leads and not math.isnan(loss):  # a job may resume when there is nothing left to train
         job.log.metric("train:final_loss", loss)
     return Forecaster(network.eval(), hp, replicas.device)
+
+
+def _draws(replicas: Replicas, hp: Hyperparameters, series: Series, sharded: bool) -> Draws:
+    """The windows of this host's series.
+
+    Hosts with the same series share a batch. Those with other series each draw a part, which is that of their windows
+    among all, so that a window has the same chance wherever it lies.
+    """
+    chances_N = series.lengths - hp.prediction_length + 1
+    whole = replicas.sum([chances_N.sum() / replicas.local])[0] if sharded else chances_N.sum()
+    return Draws(chances_N, max(1, math.ceil(hp.mini_batch_size * chances_N.sum() / whole)))
 
 
 def _schedule(steps: float) -> Callable[[int], float]:
