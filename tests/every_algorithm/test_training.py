@@ -18,6 +18,7 @@ from clary.toolkit import media
 from clary.toolkit.media import MediaType
 from clary.toolkit.spec import AlgorithmSpec
 from exam import legal, material
+from exam.asking import of_numbers
 from exam.endpoint import Answer, rows
 from exam.jobs import FEW, laid_out, loadable, needs_fifos, of_rows, reaches, score
 from exam.pipes import feeding
@@ -171,6 +172,7 @@ def test_input_folders_are_never_written(room: Room, algorithm: AlgorithmSpec) -
 def test_missing_values_are_learned_alike_from_every_format(
     room: Room, algorithm: AlgorithmSpec, channel: str
 ) -> None:
+    of_numbers(algorithm)
     models = []
     for content_type in material.content_types(algorithm, channel):
         laid_out(room, most=FEW)
@@ -179,7 +181,7 @@ def test_missing_values_are_learned_alike_from_every_format(
     assert all(model == models[0] for model in models)
 
 
-@pytest.mark.only_if("missing")
+@pytest.mark.only_if("missing", media.CSV)
 def test_an_empty_cell_and_nan_are_the_same(room: Room, algorithm: AlgorithmSpec) -> None:
     models = []
     for cell in ("", "nan", "NaN"):

@@ -137,7 +137,7 @@ class Capabilities:
     """What the algorithm can do on the platform; the exam and the images read this.
 
     ``deterministic``: the same seed gives the same model; ``random``: another seed gives another one;
-    ``missing``: a feature may have no value (an empty cell, NaN).
+    ``missing``: a value may be absent (an empty cell, NaN, null).
     """
 
     gpu: bool = False

@@ -238,6 +238,6 @@ SPEC = AlgorithmSpec(
             ),
         ),
     ),
-    capabilities=Capabilities(gpu=True, hosts=True, resumes=True),
+    capabilities=Capabilities(gpu=True, hosts=True, resumes=True, missing=True),
     extras=("train", "serve", "deepar"),
 )
