@@ -141,7 +141,8 @@ class _Number(Parameter):
         return super().wording + "".join(f" or {word!r}" for word in self.words)
 
     def _values(self) -> list[Any] | None:
-        return [*self.words, *([AUTO] if self.auto else [])] if self.words else None
+        also = "" if self.blank else AUTO if self.auto else None
+        return [*self.words, *([] if also is None else [also])] if self.words else None
 
     def _allows(self, value: float) -> bool:
         above = self.low is None or value > self.low or (self.low_included and value == self.low)
@@ -272,7 +273,7 @@ class TextParameter(Parameter):
         return self.pattern_wording
 
     def _values(self) -> list[str] | None:
-        return list(self.words) or None
+        return [*self.words, *([""] if self.blank else [])] or None
 
     def bad_texts(self) -> Iterator[str]:
         """Texts that must be refused, one of each kind of mistake."""

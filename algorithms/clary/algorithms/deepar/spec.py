@@ -72,7 +72,7 @@ class Hyperparameters(HyperparameterSet):
         AUTO,
         pattern=_CARDINALITY,
         wording="a JSON list of integers of at least 1, such as [3, 20], or 'ignore'",
-        words=(IGNORE, ""),
+        words=(IGNORE,),
         auto=True,
         blank=IGNORE,
         doc="Number of values of each categorical feature; auto reads it from the data; ignore or the empty string "
