@@ -176,7 +176,7 @@ class Running:
         """The log so far."""
         return self.log.read_text(encoding="utf-8")
 
-    def wait_for(self, pattern: str, *, seconds: float = 60) -> None:
+    def wait_for(self, pattern: str, *, seconds: float = 120) -> None:
         """Come back when a line of the log matches; fails if the program ends or the time is over before."""
         deadline = time.monotonic() + seconds
         while not re.search(pattern, self.text()):
@@ -184,7 +184,7 @@ class Running:
             assert time.monotonic() < deadline, self.text()
             time.sleep(0.01)
 
-    def outcome(self, *, seconds: float = 60) -> Outcome:
+    def outcome(self, *, seconds: float = 120) -> Outcome:
         """Wait for the program's end and return what came of it."""
         with self:
             code = self.process.wait(seconds)
