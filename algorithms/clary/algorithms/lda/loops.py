@@ -21,10 +21,10 @@ _ZERO, _ONE = np.float32(0), np.float32(1)
 _LEAST = np.float32(1e-12)
 _TINY = np.float32(1e-30)
 _SERIES = 6.0  # from where on the asymptotic series is exact to float32
-# A mixture is the best where no other makes a word more likely by a factor of one and so much. Steps are taken in
-# rounds; behind the first ones shares below the second number may be dropped, not later, so that none comes and goes.
-_GAIN, _DROPPED = np.float32(1e-4), np.float32(1e-3)
-_ROUND, _DROPPING, _MOST_ROUNDS = 10, 20, 200
+# A mixture is the best where no other makes a word more likely by a factor of one and so much.
+_GAIN = np.float32(1e-4)
+_SMALL, _FALLING = np.float32(1e-3), np.float32(0.99)
+_ROUND, _MOST_ROUNDS = 5, 400
 
 
 @compiled
@@ -125,23 +125,28 @@ def mix(
 ) -> None:
     """Fill the mixture of each document under which its words are most likely; without a known word, the prior.
 
-    A step of the ascent multiplies each share by its slope, so that shares stay above zero and sum up to one. The
-    logarithm of the likelihood is concave, and no mixture is above this one by more than the largest slope less one,
-    for each word: that ends the steps.
+    A step of the ascent multiplies each share by its slope, to the power of one and a half, which takes fewer steps
+    and leads to the same place. The logarithm of the likelihood is concave, and no mixture is above this one by more
+    than the largest slope less one, for each word: that ends the steps.
     """
     topics = len(prior_K)
-    slopes_K = np.empty(topics, np.float32)
+    slopes_K, needed_K = np.empty(topics, np.float32), np.empty(topics, np.bool_)
     for n in range(start, stop):
         mixture_K, known = mixtures_NK[n], 0.0
         mixture_K[:] = _ONE / np.float32(topics)
-        for part in range(_MOST_ROUNDS):
+        needed_K[:] = False
+        for _ in range(_MOST_ROUNDS):
             for _ in range(_ROUND):
                 known = slopes(ends_N[n], ends_N[n + 1], words_Z, counts_Z, topics_VK, mixture_K, slopes_K)
                 if known <= 0:
                     break
+                total = _ZERO
                 for k in range(topics):
-                    mixture_K[k] *= slopes_K[k]
-            if known <= 0 or settled(mixture_K, slopes_K, part < _DROPPING):
+                    mixture_K[k] *= slopes_K[k] * np.sqrt(slopes_K[k])
+                    total += mixture_K[k]
+                for k in range(topics):
+                    mixture_K[k] /= total
+            if known <= 0 or settled(mixture_K, slopes_K, needed_K):
                 break
         if known <= 0:
             mixture_K[:] = prior_K
@@ -175,15 +180,19 @@ def slopes(
 
 
 @compiled
-def settled(mixture_K: Array, slopes_K: Array, dropping: bool) -> bool:
-    """Whether no other mixture is much better; shares on their way to zero are put there, or back where wrongly so.
+def settled(mixture_K: Array, slopes_K: Array, needed_K: Array) -> bool:
+    """Whether no other mixture is much better; shares on their way to zero are put there, and back where wrongly so.
 
-    On its way is a small share whose slope is below one. Without ``dropping``, none is put there unless all is over.
+    On its way is a small share whose slope is clearly below one. One that was put back is needed, and stays.
     """
-    over = slopes_K.max() <= _ONE + _GAIN
+    over = True
     for k in range(len(mixture_K)):
-        if mixture_K[k] < _DROPPED and slopes_K[k] < _ONE and (dropping or over):
+        if slopes_K[k] > _ONE + _GAIN:
+            over = False
+            if mixture_K[k] == _ZERO:
+                mixture_K[k] = _SMALL
+                needed_K[k] = True
+        elif _ZERO < mixture_K[k] < _SMALL and slopes_K[k] < _FALLING and not needed_K[k]:
+            over = False
             mixture_K[k] = _ZERO
-        elif mixture_K[k] == _ZERO and not over and slopes_K[k] > _ONE + _GAIN:
-            mixture_K[k] = _DROPPED
-    return bool(over)
+    return over
