@@ -39,7 +39,7 @@ class Topics:
 
 
 def spectral_topics(moments: Moments, found: Decomposition, count: int) -> tuple[Array, Array]:
-    """The prior weights and the words of the topics of largest weight, at most so many, that the directions stand for.
+    """The prior weights and the words of the topics, of those of largest weight at most so many, that were found.
 
     A direction turned back into words has some that are negative, as an estimate of small numbers may: they are cut
     to zero, and the others scaled to sum up to 1. A direction of no weight, or without words, is no topic.

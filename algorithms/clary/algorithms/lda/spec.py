@@ -94,7 +94,7 @@ SPEC = AlgorithmSpec(
             "test:pwll",
             "Maximize",
             "#quality_metric: host={host}, test pwll <score>={value}",
-            "Log-likelihood of the test documents, divided by the number of their words.",
+            "Log-likelihood of the test documents whatever their mixtures, at least, divided by the number of their words.",
             "once at the end, where there is a test channel",
         ),
         Metric(
