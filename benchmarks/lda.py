@@ -5,8 +5,8 @@
 FOLDER holds, itself or below it, ``20ng-etm-bow.npz`` (20 Newsgroups as bags of words) and ``reuters.ldac``. Both
 programs fit the same matrix in this process, in turn, with two threads or processes; compiled code is made before a
 clock runs. The completion is the perplexity of one half of the words of a test document under the mixture that the
-program finds for the other half; ``pwll`` is Clary's bound of the likelihood for a word, computed alike for the topics
-and the prior of both.
+program finds for the other half; ``pwll`` is Clary's bound of the likelihood for a word, computed alike for the
+topics and the prior of both.
 """
 
 from __future__ import annotations

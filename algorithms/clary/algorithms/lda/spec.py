@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 from clary.toolkit import media
 from clary.toolkit.parameters import HyperparameterSet, hyperparameters, integer, real
@@ -94,7 +95,7 @@ SPEC = AlgorithmSpec(
             "test:pwll",
             "Maximize",
             "#quality_metric: host={host}, test pwll <score>={value}",
-            "Log-likelihood of the test documents whatever their mixtures, at least, divided by the number of their words.",
+            "Lower bound of the log-likelihood of the test documents, divided by the number of their words.",
             "once at the end, where there is a test channel",
         ),
         Metric(
@@ -104,7 +105,11 @@ SPEC = AlgorithmSpec(
             "Share of the work completed, in percent.",
             "after every restart and every pass over the documents",
         ),
-        THROUGHPUT,
+        replace(
+            THROUGHPUT,
+            doc="Training speed of the whole job, documents read until topics found.",
+            when="once at the end",
+        ),
     ),
     payloads=Payloads(
         requests=(media.CSV, media.JSON, media.JSON_LINES, media.RECORDIO_PROTOBUF),
