@@ -45,7 +45,7 @@ class Corpus:
         return cls(
             counts,
             counts.indptr.astype(np.int64),
-            counts.indices.astype(np.int32),
+            counts.indices.astype(np.int32, copy=False),
             counts.data,
             starts_V,
             order_Z,

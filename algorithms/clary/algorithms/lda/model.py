@@ -56,7 +56,8 @@ def spectral_topics(moments: Moments, found: Decomposition, count: int) -> tuple
 def completed(corpus: Corpus, mean_V: Array, beta_RV: Array, count: int, rng: np.random.Generator) -> Array:
     """So many topics, each with a little of all words: the given ones, and for missing ones documents by chance."""
     lengths_N = np.asarray(corpus.counts.sum(axis=1)).ravel()
-    chosen = rng.choice(np.flatnonzero(lengths_N), count - len(beta_RV))
+    some_N, missing = np.flatnonzero(lengths_N), count - len(beta_RV)
+    chosen = rng.choice(some_N, missing, replace=missing > len(some_N))
     others = corpus.counts[chosen].multiply(0.5 / lengths_N[chosen][:, None]).toarray() + 0.5 * mean_V
     beta_KV = (1 - _COMMON) * np.concatenate([beta_RV, others]) + _COMMON * mean_V
     return np.asarray(beta_KV / beta_KV.sum(axis=1, keepdims=True))

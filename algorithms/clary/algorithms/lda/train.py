@@ -26,8 +26,8 @@ from clary.toolkit.spec import THROUGHPUT
 _STILL, _ROUNDS = 5e-4, 100
 _FIRST_STEPS, _STEPS = 20, 5
 _AT_ONCE = 1000  # documents that are scored together
-# Bytes at the highest: of a place where a document has a word, and of a number of a posterior, with its weight.
-_PLACE, _NUMBER = 64, 8
+# Bytes at the highest: of a place where a document has a word, and of a number for a document and a topic.
+_PLACE, _NUMBER = 80, 24
 # Arrays of a checkpoint, with the shape that stands in their names: between restarts, and between rounds.
 _MOMENTS = {"mean": "V", "axes": "VK", "values": "K", "tensor": "KKK"}
 _REFINED = ("alpha", "topics", "posterior")
