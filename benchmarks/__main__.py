@@ -19,6 +19,7 @@ BENCHMARKS = {
     "knn": ["--quick"],
     "linear_learner": ["--quick"],
     "linear_learner_large": ["--quick"],
+    "lda": ["--quick"],
     "pca": ["--quick"],
     "factorization_machines": ["--quick"],
     "boosting": ["--quick"],
@@ -28,7 +29,15 @@ BENCHMARKS = {
     "interruptions": ["--quick"],
     "serving": ["--seconds", "1", "--rounds", "1"],
 }
-ON_PUBLIC_DATA = ("kmeans", "knn", "linear_learner", "factorization_machines", "boosting", "random_cut_forest")
+ON_PUBLIC_DATA = (
+    "kmeans",
+    "knn",
+    "linear_learner",
+    "lda",
+    "factorization_machines",
+    "boosting",
+    "random_cut_forest",
+)
 
 
 def main() -> int:

@@ -20,6 +20,7 @@ NAMES = (
     "factorization_machines",
     "kmeans",
     "knn",
+    "lda",
     "linear_learner",
     "pca",
     "random_cut_forest",

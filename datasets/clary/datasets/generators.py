@@ -27,6 +27,18 @@ def blob_stream(
         yield Records(middles[index] + noise, index.astype(np.float32)[:, None], "blobs", start + 1)
 
 
+def bars(documents: int, words: int = 100, *, seed: int = 0, concentration: float = 1.0, side: int = 5) -> Records:
+    """Documents of so many words, the pixels of a square; topics are its rows and columns, each an even bar.
+
+    The corpus of Griffiths and Steyvers, "Finding scientific topics" (2004). The concentration is the sum of the even
+    Dirichlet prior that mixtures are drawn from.
+    """
+    rng, even = np.random.default_rng(seed), np.eye(side) / side
+    topics = np.concatenate([np.repeat(even, side, axis=1), np.tile(even, side)])
+    mixtures = rng.dirichlet(np.full(2 * side, concentration / (2 * side)), documents)
+    return Records(rng.multinomial(words, mixtures @ topics).astype(np.float32), source="bars")
+
+
 def demand(days: int = 60, *, seed: int = 0) -> Records:
     """Half-hourly demand with a rhythm of days and weeks, 48 rows a day of one value; the label is 1 in an anomaly.
 

@@ -10,7 +10,17 @@ from clary.sdk.estimator import Options, TypedEstimator
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-__all__ = ["KNN", "PCA", "DeepAR", "FactorizationMachines", "KMeans", "LinearLearner", "RandomCutForest", "XGBoost"]
+__all__ = [
+    "KNN",
+    "LDA",
+    "PCA",
+    "DeepAR",
+    "FactorizationMachines",
+    "KMeans",
+    "LinearLearner",
+    "RandomCutForest",
+    "XGBoost",
+]
 
 
 class DeepAR(TypedEstimator):
@@ -355,6 +365,54 @@ class KNN(TypedEstimator):
             "faiss_index_hnsw_m": faiss_index_hnsw_m,
             "faiss_index_hnsw_ef_construction": faiss_index_hnsw_ef_construction,
             "faiss_index_hnsw_ef_search": faiss_index_hnsw_ef_search,
+        }
+        super().__init__(role, instance_count, instance_type, given, options)
+
+
+class LDA(TypedEstimator):
+    """Finds the topics that documents mix, from how often words stand together in them.
+
+    Rows in memory, files and addresses train it by ``fit``; the other keywords are those of ``Estimator``.
+
+    num_topics: Number of topics to return; at most feature_dim. An integer at least 1.
+    feature_dim: Size of the vocabulary, which is the width of a document. An integer at least 1. Told by the data
+        if not given.
+    mini_batch_size: Number of documents in the training corpus. All documents are learned from at once, whatever
+        it says. An integer at least 1. Told by the data if not given.
+    alpha0: Sum of the Dirichlet prior over topics: small values make documents of few topics, values above 1 even
+        mixtures. A number above 0. Default: 1.0.
+    max_restarts: Starts of the tensor decomposition, of which the one with the smallest error counts. An integer
+        at least 1. Default: 10.
+    max_iterations: Iterations allowed in each restart. An integer at least 1. Default: 1000.
+    tol: A restart ends where the error of an iteration differs from the last by less than this. A number above 0.
+        Default: 1e-08.
+    """
+
+    algorithm: ClassVar[str] = "lda"
+
+    def __init__(
+        self,
+        role: str | None = None,
+        instance_count: int = 1,
+        instance_type: str | None = None,
+        num_topics: int | None = None,
+        *,
+        feature_dim: int | None = None,
+        mini_batch_size: int | None = None,
+        alpha0: float | None = None,
+        max_restarts: int | None = None,
+        max_iterations: int | None = None,
+        tol: float | None = None,
+        **options: Unpack[Options],
+    ) -> None:
+        given = {
+            "num_topics": num_topics,
+            "feature_dim": feature_dim,
+            "mini_batch_size": mini_batch_size,
+            "alpha0": alpha0,
+            "max_restarts": max_restarts,
+            "max_iterations": max_iterations,
+            "tol": tol,
         }
         super().__init__(role, instance_count, instance_type, given, options)
 
