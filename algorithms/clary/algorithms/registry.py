@@ -21,6 +21,7 @@ NAMES = (
     "kmeans",
     "knn",
     "linear_learner",
+    "ntm",
     "pca",
     "random_cut_forest",
     "xgboost",
