@@ -24,6 +24,7 @@ BENCHMARKS = {
     "boosting": ["--quick"],
     "boosting_large": ["--quick"],
     "random_cut_forest": ["--quick"],
+    "ntm": ["--quick"],
     "hosts": ["--quick"],
     "interruptions": ["--quick"],
     "serving": ["--seconds", "1", "--rounds", "1"],
