@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from clary.algorithms.ntm.layers import Counts, reconstruction
+from clary.algorithms.ntm.managed import MANAGED_FILE, managed_file
 from clary.algorithms.ntm.spec import ADADELTA, ADAGRAD, ADAM, RMSPROP, SGD, SPEC, Hyperparameters
 from clary.toolkit.artifact import Artifact
 from clary.toolkit.errors import UserError
@@ -179,13 +180,14 @@ class TopicModel:
         return found_BK
 
     def artifact(self, files: dict[str, bytes]) -> Artifact:
-        """This model as an artifact, with these files beside it."""
+        """This model as an artifact, with these files beside it, and the file of the managed algorithm."""
+        tensors = {name: each.detach().cpu().numpy() for name, each in self.network.state_dict().items()}
         return Artifact(
             algorithm=SPEC.name,
             hyperparameters=self.hp.spell(),
             schema={"feature_dim": self.hp.feature_dim, "num_topics": self.hp.num_topics},
-            tensors={name: each.detach().cpu().numpy() for name, each in self.network.state_dict().items()},
-            files=files,
+            tensors=tensors,
+            files={MANAGED_FILE: managed_file(tensors, self.hp), **files},
         )
 
     @classmethod
