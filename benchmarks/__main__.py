@@ -25,6 +25,7 @@ BENCHMARKS = {
     "boosting": ["--quick"],
     "boosting_large": ["--quick"],
     "random_cut_forest": ["--quick"],
+    "ntm": ["--quick"],
     "hosts": ["--quick"],
     "interruptions": ["--quick"],
     "serving": ["--seconds", "1", "--rounds", "1"],

@@ -44,6 +44,7 @@ class Plan:
     clip: float | None = None
     fall: float | None = None
     look: int = 32
+    followed: bool = False
     trouble: str = ""
     at: int = 0
     who: int = 0
@@ -56,6 +57,7 @@ class Fitted:
     loop: Loop = field(repr=False)
     losses: list[float]
     rates: list[float]
+    parts: list[tuple[float, ...]]
     seen: list[tuple[int, float]]
     weights: dict[str, npt.NDArray[Any]]
 
@@ -127,18 +129,22 @@ def fit(job: Job[Any], replicas: Replicas, plan: Plan) -> Fitted:
         clip=plan.clip,
         schedule=None if fall is None else lambda number: fall**number,
         look=plan.look,
+        parts=2 if plan.followed else 0,
     )
-    made = Fitted(loop, [], [], [], {})
+    made = Fitted(loop, [], [], [], [], {})
     for epoch in loop:
         for rows in epoch.steps(batches(plan.rows, replicas.rank, epoch.number)):
             if plan.trouble and plan.at == loop.steps and plan.who == replicas.rank:
                 rows = _befallen(plan.trouble, job, rows)
             inputs = torch.from_numpy(rows).to(replicas.device)
             difference = loop.module(inputs) - inputs.sum(dim=1, keepdim=True)
-            epoch.learn(difference.square().mean(), len(rows))
+            parts = (difference.mean(), inputs.mean()) if plan.followed else ()
+            epoch.learn(difference.square().mean(), len(rows), *parts)
+            loop.notes["steps"] = loop.notes.get("steps", 0) + 1
             made.rates.append(rule.param_groups[0]["lr"])
             made.seen.append((epoch.step, epoch.loss))
         made.losses.append(epoch.loss)
+        made.parts.append(epoch.means)
         loop.keep_best(epoch.loss)
     made.weights = {name: each.detach().cpu().numpy().copy() for name, each in model.state_dict().items()}
     return made

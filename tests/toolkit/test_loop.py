@@ -127,7 +127,7 @@ def test_each_step_draws_anew_and_what_was_drawn_before_does_not_matter() -> Non
 @example(at=7, again=14, kind="adam", every=0.0)
 @settings(max_examples=20)
 def test_one_interrupted_anywhere_equals_one_that_was_not(at: int, again: int, kind: str, every: float) -> None:
-    plan = Plan(UNEVEN, optimizer=kind, dropout=0.5, norm=True, clip=1.0, fall=0.95)
+    plan = Plan(UNEVEN, optimizer=kind, dropout=0.5, norm=True, clip=1.0, fall=0.95, followed=True)
     whole = run(job()[0], plan)
     with TemporaryDirectory() as folder:
         for cut in sorted({at, again}):
@@ -136,7 +136,9 @@ def test_one_interrupted_anywhere_equals_one_that_was_not(at: int, again: int, k
         made, lines = job(Path(folder), every=every)
         found = run(made, plan)
     assert same(whole, found)
+    assert found.loop.notes == whole.loop.notes == {"steps": LAST}
     assert found.losses == whole.losses[-len(found.losses) :]
+    assert found.parts == whole.parts[-len(found.parts) :]
     assert found.rates == whole.rates[-len(found.rates) :]
     for name in ("best_score", "best_epoch", "since_best", "records", "steps", "epoch"):
         assert getattr(found.loop, name) == getattr(whole.loop, name)
@@ -236,10 +238,37 @@ def test_a_job_that_is_stopped_before_its_first_step_takes_one() -> None:
     assert (found.loop.steps, found.loop.stopped, len(found.losses)) == (1, True, 1)
 
 
-def test_a_stop_between_two_epochs_begins_none() -> None:
-    made, _ = job()
+def test_a_stop_between_two_epochs_begins_none_and_is_saved(tmp_path: Path) -> None:
+    made, _ = job(tmp_path, every=3600)
     loop, _ = grown(9, 2, made=made, behind=lambda _: made.stop.set())
     assert (loop.epoch, loop.steps, loop.stopped) == (1, 2, True)
+    loop, weight = grown(9, 2, made=job(tmp_path, every=3600)[0])
+    assert (loop.epoch, loop.steps, weight) == (9, 18, 18.0)
+
+
+def test_a_stop_behind_the_last_epoch_is_none() -> None:
+    made, _ = job()
+    loop, _ = grown(2, made=made, behind=lambda loop: made.stop.set() if loop.epoch == 1 else None)
+    assert (loop.epoch, loop.stopped) == (2, False)
+
+
+def test_parts_are_means_over_the_records_and_not_learned_from() -> None:
+    followed, plain = (run(job()[0], Plan(UNEVEN, followed=each)) for each in (True, False))
+    assert same(followed, plain)
+    assert [each[0] for each in followed.parts] == followed.losses == plain.losses
+    assert [len(each) for each in (*followed.parts, *plain.parts)] == [3] * 3 + [1] * 3
+    for epoch, (_, _, mean) in enumerate(followed.parts):
+        assert mean == pytest.approx(np.concatenate([*batches(UNEVEN, 0, epoch)]).mean(), abs=1e-6)
+
+
+def test_each_step_has_all_parts() -> None:
+    made, _ = job()
+    model = torch.nn.Linear(1, 1)
+    rule = torch.optim.SGD(model.parameters())
+    epoch = next(iter(Loop(made, Replicas.of(made), model, rule, epochs=1, parts=1)))
+    next(epoch.steps(range(1)))
+    with pytest.raises(AssertionError, match="each step has all parts"):
+        epoch.learn(model(torch.ones(1, 1)).sum(), 1)
 
 
 def test_progress_and_speed_are_reported_after_each_epoch() -> None:

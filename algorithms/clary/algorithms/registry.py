@@ -22,6 +22,7 @@ NAMES = (
     "knn",
     "lda",
     "linear_learner",
+    "ntm",
     "pca",
     "random_cut_forest",
     "xgboost",

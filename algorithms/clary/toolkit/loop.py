@@ -33,9 +33,11 @@ class Loop:
     ``schedule`` gives the factor of the learning rate for the number of steps done, and nothing but that number may
     decide. ``autocast`` lets a GPU compute in bfloat16 where that is precise enough. Losses are looked at behind each
     ``look``-th step, from the first on, and behind an epoch's steps; a look makes all processes wait for each other.
+    ``parts`` is the number of further means that are followed beside the loss.
 
     ``records`` is the number of records learned from by all processes, ``steps`` that of updates, and ``stopped``
-    says whether the platform ended the job early. All are the same in every process.
+    says whether the platform ended the job early. All are the same in every process. ``notes`` is the algorithm's
+    own: what else of its progress a resume needs, as JSON has it.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Loop:
         schedule: Callable[[int], float] | None = None,
         autocast: bool = False,
         look: int = LOOK,
+        parts: int = 0,
     ) -> None:
         self.epochs, self.module = epochs, replicas.spread(model)
         self.epoch, self.step, self.steps, self.records = 0, 0, 0, 0
@@ -62,21 +65,26 @@ class Loop:
         self._parameters = [each for group in optimizer.param_groups for each in group["params"]]
         self._rates = [float(group["lr"]) for group in optimizer.param_groups]
         self._best: dict[str, torch.Tensor] = {}
-        self._lost, self._seen = 0.0, 0  # of this epoch: the sum of its records' losses, and their number
+        self.notes: dict[str, Any] = {}
+        self._width = 1 + parts
+        # Of this epoch: the sums of its records' losses and parts, and the number of records.
+        self._lost, self._seen = [0.0] * self._width, 0
         self._unseen: list[_Loss] = []
         self._resume()
 
     def __iter__(self) -> Iterator[Epoch]:
         """Yield the epochs; what the body of the loop does behind an epoch's steps is saved with it."""
-        while self.epoch < self.epochs and not (self.finished or self._to_stop()):
+        self._to_stop()
+        while self.epoch < self.epochs and not (self.finished or self.stopped):
             epoch = Epoch(self.epoch, self)
             yield epoch
             self._look()
             self._check_model()
             if not self.stopped:
-                self.epoch, self.step, self._lost, self._seen = self.epoch + 1, 0, 0.0, 0
+                self.epoch, self.step, self._lost, self._seen = self.epoch + 1, 0, [0.0] * self._width, 0
                 self._report(epoch)
-            last = self.stopped or self.finished or self.epoch == self.epochs
+            # Asked here and not before the next epoch, so that a stop between the two is saved, too.
+            last = self.finished or self.epoch == self.epochs or self._to_stop()
             if last or self._job.checkpoints.due:
                 self._save()
         if self.stopped:
@@ -146,12 +154,15 @@ class Loop:
     def _look(self) -> None:
         """Add up the losses since the last look, those of all processes; UserError where one is not a number."""
         held, self._unseen = self._unseen, []
-        means = torch.stack([each.mean for each in held]).tolist() if held else []
-        own = [each.count * mean if each.count else 0.0 for each, mean in zip(held, means, strict=True)]
-        for each, lost in zip(held, self._replicas.sum(own), strict=True):
-            if not math.isfinite(lost):
+        means = torch.stack([each.means for each in held]).tolist() if held else []
+        own = [each.count * mean for each, row in zip(held, means, strict=True) for mean in row]
+        sums = self._replicas.sum(own)
+        for place, each in enumerate(held):
+            lost = sums[place * self._width : (place + 1) * self._width]
+            if not math.isfinite(lost[0]):
                 raise self._diverged(f"in step {each.step} of epoch {self.epoch} the loss is not a number")
-            self._lost, self._seen = self._lost + lost, self._seen + each.total
+            self._lost = [before + more for before, more in zip(self._lost, lost, strict=True)]
+            self._seen += each.total
 
     def _check_model(self) -> None:
         if not all(bool(torch.isfinite(each).all()) for each in self._parameters):
@@ -182,7 +193,7 @@ class Loop:
         others = {name: each for name, each in moments.items() if not isinstance(each, torch.Tensor)}
         self._job.checkpoints.save(
             {name: each.detach().cpu().numpy() for name, each in tensors.items()},
-            {**numbers, "optimizer": others, "groups": state["param_groups"]},
+            {**numbers, "notes": self.notes, "optimizer": others, "groups": state["param_groups"]},
         )
 
     def _resume(self) -> None:
@@ -199,7 +210,7 @@ class Loop:
                 place, _, part = name.partition(".")
                 moments.setdefault(int(place), {})[part] = each
             self._optimizer.load_state_dict({"state": moments, "param_groups": kept.state["groups"]})
-            for name in (*_PLACE, *_BEST):
+            for name in (*_PLACE, *_BEST, "notes"):
                 setattr(self, name, kept.state[name])
         except (RuntimeError, KeyError, ValueError) as error:
             raise UserError(
@@ -211,10 +222,10 @@ class Loop:
 
 @dataclass(frozen=True)
 class _Loss:
-    """The mean over ``count`` records of this process in a step that had ``total`` in all."""
+    """The means over ``count`` records of this process, the loss first, in a step that had ``total`` in all."""
 
     step: int
-    mean: torch.Tensor
+    means: torch.Tensor
     count: int
     total: int
 
@@ -243,7 +254,13 @@ class Epoch:
 
         Behind the steps it is that of the whole epoch.
         """
-        return self._loop._lost / self._loop._seen if self._loop._seen else math.nan
+        return self.means[0]
+
+    @property
+    def means(self) -> tuple[float, ...]:
+        """The mean loss and behind it the means of its parts; as ``loss`` in all else."""
+        seen = self._loop._seen
+        return tuple(each / seen if seen else math.nan for each in self._loop._lost)
 
     def steps(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         """Yield this process's batches of the epoch, behind those of a run that was interrupted.
@@ -276,10 +293,13 @@ class Epoch:
         loop.stopped = stop
         self.seconds += time.perf_counter() - began
 
-    def learn(self, loss: torch.Tensor, count: int) -> None:
-        """Take one step; ``loss`` is a scalar, the mean over this batch's records, and ``count`` their number."""
+    def learn(self, loss: torch.Tensor, count: int, *parts: torch.Tensor) -> None:
+        """Take one step; ``loss`` is a scalar, the mean over this batch's records, and ``count`` their number.
+
+        ``parts`` are as many further means as the loop was told of. They are followed and not learned from.
+        """
         assert count > 0, "a batch holds something"
-        self._learn(loss, count, present=True)
+        self._learn(loss, count, *parts, present=True)
 
     def _begin(self) -> None:
         self._agreed = None
@@ -289,15 +309,18 @@ class Epoch:
         assert self._agreed is not None, "each batch is learned from"
         return self._agreed
 
-    def _learn(self, loss: torch.Tensor, count: int, *, present: bool) -> None:
+    def _learn(self, loss: torch.Tensor, count: int, *parts: torch.Tensor, present: bool) -> None:
         """Take part in the step of all processes."""
         loop, size = self._loop, self._loop._replicas.size
         assert self._agreed is None, "a batch is learned from once"
+        assert not present or len(parts) == loop._width - 1, "each step has all parts"
         self._agreed = loop._agree(count, present)
         total = self._agreed[0]
         if not total:
             return
-        loop._unseen.append(_Loss(loop.step, loss.detach(), count, total))
+        told = [each.detach() for each in (loss, *parts)]
+        own = torch.stack(told) if present else torch.zeros(loop._width, device=loss.device)
+        loop._unseen.append(_Loss(loop.step, own, count, total))
         # Gradients are averaged over processes, so each weighs its own by its part of the records.
         loop._update(loss if size == 1 else loss * (count * size / total))
         loop.steps, loop.records, self.records = loop.steps + 1, loop.records + total, self.records + total

@@ -11,6 +11,7 @@ JSON = "application/json"
 JSON_LINES = "application/jsonlines"
 RECORDIO_PROTOBUF = "application/x-recordio-protobuf"
 PARQUET = "application/x-parquet"
+TEXT = "text/plain"
 
 
 @dataclass(frozen=True)

@@ -164,7 +164,7 @@ class _Number(Parameter):
 
     def bad_texts(self) -> Iterator[str]:
         """Texts that must be refused, one of each kind of mistake."""
-        yield from ("", "many", "nan", "inf", "[1]")
+        yield from (text for text in ("", "many", "nan", "inf", "[1]") if text not in self.words)
         if self.low is not None:
             yield str(self.low - 1)
             if not self.low_included:

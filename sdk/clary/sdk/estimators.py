@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = [
     "KNN",
     "LDA",
+    "NTM",
     "PCA",
     "DeepAR",
     "FactorizationMachines",
@@ -625,6 +626,85 @@ class LinearLearner(TypedEstimator):
             "use_bias": use_bias,
             "use_lr_scheduler": use_lr_scheduler,
             "wd": wd,
+        }
+        super().__init__(role, instance_count, instance_type, given, options)
+
+
+class NTM(TypedEstimator):
+    """Finds the topics of documents, and the words of each topic, with a variational auto-encoder.
+
+    Rows in memory, files and addresses train it by ``fit``; the other keywords are those of ``Estimator``.
+
+    feature_dim: Size of the vocabulary: number of counts in each row. An integer at least 1 and at most 1000000.
+        Told by the data if not given.
+    num_topics: Number of topics to find. An integer at least 2 and at most 1000.
+    batch_norm: Whether each layer of the encoder normalizes what it passes on, by batch. True or False. Default:
+        False.
+    clip_gradient: Each component of the gradient, rescaled, is cut to this size in both directions; inf cuts
+        nothing. A number at least 0.001 or 'inf'. Default: inf.
+    encoder_layers: Widths of the encoder's layers, from the words on; auto is 3 * num_topics, 2 * num_topics.
+        Integers of at least 1 with commas between them, such as 100,50 or [100, 50], or 'auto'. Default: auto.
+    encoder_layers_activation: Activation of the encoder's layers. One of 'sigmoid', 'tanh', 'relu'. Default:
+        sigmoid.
+    epochs: Most passes over the training data. An integer at least 1. Default: 50.
+    learning_rate: Step size of the optimizer; adadelta finds its own and does not read it. A number at least
+        1e-06 and at most 1.0. Default: 0.001.
+    mini_batch_size: Documents per batch on each host, shared out among its GPUs. An integer at least 1 and at
+        most 10000. Default: 256.
+    num_patience_epochs: Epochs back to the losses that a new one is compared with, and bad epochs in a row that
+        are borne; a value above epochs turns early stopping off. An integer at least 1. Default: 3.
+    optimizer: Rule by which gradients become steps. One of 'sgd', 'adam', 'adagrad', 'adadelta', 'rmsprop'.
+        Default: adadelta.
+    rescale_gradient: What the gradient is multiplied with before it is cut. A number at least 0.001 and at most
+        1.0. Default: 1.0.
+    sub_sample: Share of the training documents drawn for each epoch; one document at least. A number at least 0.0
+        and at most 1.0. Default: 1.0.
+    tolerance: Smallest decrease of the loss, as a difference, by which an epoch counts as good for early
+        stopping. A number at least 1e-06 and at most 0.1. Default: 0.001.
+    weight_decay: Strength of the L2 penalty on the weights. A number at least 0.0 and at most 1.0. Default: 0.0.
+    """
+
+    algorithm: ClassVar[str] = "ntm"
+
+    def __init__(
+        self,
+        role: str | None = None,
+        instance_count: int = 1,
+        instance_type: str | None = None,
+        num_topics: int | None = None,
+        *,
+        feature_dim: int | None = None,
+        batch_norm: bool | None = None,
+        clip_gradient: float | str | None = None,
+        encoder_layers: str | None = None,
+        encoder_layers_activation: Literal["sigmoid", "tanh", "relu"] | None = None,
+        epochs: int | None = None,
+        learning_rate: float | None = None,
+        mini_batch_size: int | None = None,
+        num_patience_epochs: int | None = None,
+        optimizer: Literal["sgd", "adam", "adagrad", "adadelta", "rmsprop"] | None = None,
+        rescale_gradient: float | None = None,
+        sub_sample: float | None = None,
+        tolerance: float | None = None,
+        weight_decay: float | None = None,
+        **options: Unpack[Options],
+    ) -> None:
+        given = {
+            "num_topics": num_topics,
+            "feature_dim": feature_dim,
+            "batch_norm": batch_norm,
+            "clip_gradient": clip_gradient,
+            "encoder_layers": encoder_layers,
+            "encoder_layers_activation": encoder_layers_activation,
+            "epochs": epochs,
+            "learning_rate": learning_rate,
+            "mini_batch_size": mini_batch_size,
+            "num_patience_epochs": num_patience_epochs,
+            "optimizer": optimizer,
+            "rescale_gradient": rescale_gradient,
+            "sub_sample": sub_sample,
+            "tolerance": tolerance,
+            "weight_decay": weight_decay,
         }
         super().__init__(role, instance_count, instance_type, given, options)
 

@@ -37,6 +37,7 @@ def render_estimators() -> str:
     head = _HEAD.format(imports="\n".join(_imports(body)))
     # The linter wants names in capitals before the others.
     names = sorted((spec.class_name for spec in specs), key=lambda name: (not name.isupper(), name))
+    # One to a line, as the formatter leaves them where they do not fit into one.
     return head + "__all__ = [\n" + "".join(f'    "{name}",\n' for name in names) + "]\n\n\n" + body
 
 

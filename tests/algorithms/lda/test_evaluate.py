@@ -9,7 +9,7 @@ from scipy.special import logsumexp
 
 from clary.algorithms.lda.data import Corpus
 from clary.algorithms.lda.evaluate import log_likelihood
-from topics import Array, random_corpus
+from dirichlet import Array, random_corpus
 
 ALPHA_K = np.array([0.4, 0.3, 0.8])
 

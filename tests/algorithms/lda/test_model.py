@@ -14,7 +14,7 @@ from scipy.special import digamma
 from clary.algorithms.lda import loops
 from clary.algorithms.lda.data import Corpus
 from clary.algorithms.lda.model import Refinement, Topics, completed, mixtures, prior, priors
-from topics import Array, random_corpus
+from dirichlet import Array, random_corpus
 
 COUNTS_NV, TRUE_KV = random_corpus(60, 30, 4, 40, seed=1)
 ALPHA_K = np.array([0.1, 0.2, 0.3, 0.4])

@@ -12,7 +12,7 @@ from scipy.sparse import csr_matrix
 from clary.algorithms.lda.model import spectral_topics
 from clary.algorithms.lda.moments import Documents, moments
 from clary.algorithms.lda.tensor import decompose
-from topics import Array, bar_topics, distances, random_corpus
+from dirichlet import Array, bar_topics, distances, random_corpus
 
 ALPHA0 = 0.7
 

@@ -15,7 +15,7 @@ from clary.toolkit.artifact import Artifact
 from clary.toolkit.codecs import mxnet_ndarray
 from clary.toolkit.errors import DataError, UserError
 from clary.toolkit.media import MediaType
-from topics import Array
+from dirichlet import Array
 
 ALPHA = np.array([0.25, 0.75], np.float32)
 BETA = np.array([[0.5, 0.5, 0, 0], [0, 0.2, 0.4, 0.4]], np.float32)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from clary.toolkit.errors import HyperparameterError
-from topics import settings
+from dirichlet import settings
 
 
 def test_there_are_no_more_topics_than_words() -> None:

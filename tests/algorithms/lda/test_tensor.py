@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clary.algorithms.lda.tensor import Decomposition, decompose
-from topics import Array
+from dirichlet import Array
 
 
 def cubes(directions_KR: Array, weights_R: Array) -> Array:

@@ -12,7 +12,7 @@ from scipy.sparse import csr_matrix
 
 from clary.datasets.generators import bars
 from clary.toolkit.errors import DataError, UserError
-from topics import Array, Trained, bar_topics, distances, learned, random_corpus
+from dirichlet import Array, Trained, bar_topics, distances, learned, random_corpus
 
 
 def few_bars(documents: int = 300, seed: int = 0) -> Array:
