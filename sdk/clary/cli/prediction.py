@@ -123,7 +123,7 @@ class _Document:
             self._sink.write(self._tail + b"\n")
             return
         if not (answer.startswith(self._head) and answer.endswith(self._tail)):
-            raise UserError(f"these answers make no JSON document of {self._key or "rows"}; use {media.JSON_LINES}")
+            raise UserError(f"these answers make no JSON document of {self._key or 'rows'}; use {media.JSON_LINES}")
         self._sink.write(b"," if self._begun else self._head)
         self._sink.write(answer[len(self._head) : -len(self._tail)])
         self._begun = True

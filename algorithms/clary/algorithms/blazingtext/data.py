@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from io import FileIO
@@ -38,6 +39,8 @@ class Tokens:
 
     def __init__(self) -> None:
         self._file: FileIO = tempfile.TemporaryFile(prefix="clary-tokens-", buffering=0)  # type: ignore[assignment]  # noqa: SIM115
+        # What is just forgotten closes its file too; a view of the numbers outlives it.
+        weakref.finalize(self, self._file.close)
         self._count = 0
 
     def __len__(self) -> int:
