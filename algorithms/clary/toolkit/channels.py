@@ -141,7 +141,7 @@ class ChannelInput:
 
 
 class StoppedError(Exception):
-    """The job was asked to stop while a FIFO had nothing to read; whoever reads ``parts`` goes on with what it has."""
+    """The job was asked to stop while a FIFO had nothing to read; who reads ``parts`` goes on with what it has."""
 
 
 @contextmanager

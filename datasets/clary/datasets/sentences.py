@@ -20,7 +20,7 @@ TOPICS: dict[str, str] = {
     "sport": "football soccer basketball tennis racket game team series championship tournament victory defeat",
     "space": "planet star constellation moon sun galaxy astronomer telescope space chemistry nature environment",
 }
-_COMMON = "the of and a to in is was it for on with as by at from that this".split()
+_COMMON = tuple("the of and a to in is was it for on with as by at from that this".split())  # noqa: SIM905
 _SHORTEST, _LONGEST = 7, 14  # words
 
 

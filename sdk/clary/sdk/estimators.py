@@ -10,7 +10,17 @@ from clary.sdk.estimator import Options, TypedEstimator
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-__all__ = ["KNN", "PCA", "BlazingText", "DeepAR", "FactorizationMachines", "KMeans", "LinearLearner", "RandomCutForest", "XGBoost"]
+__all__ = [
+    "KNN",
+    "PCA",
+    "BlazingText",
+    "DeepAR",
+    "FactorizationMachines",
+    "KMeans",
+    "LinearLearner",
+    "RandomCutForest",
+    "XGBoost",
+]
 
 
 class BlazingText(TypedEstimator):
@@ -18,8 +28,8 @@ class BlazingText(TypedEstimator):
 
     Lists of dicts, files and addresses train it by ``fit``; the other keywords are those of ``Estimator``.
 
-    mode: What is learned: word vectors by batch_skipgram, skipgram or cbow, or a classifier of text by
-        supervised. One of 'batch_skipgram', 'skipgram', 'cbow', 'supervised'.
+    mode: What is learned: word vectors by batch_skipgram, skipgram or cbow, or a classifier by supervised. One of
+        'batch_skipgram', 'skipgram', 'cbow', 'supervised'.
     batch_size: With batch_skipgram, most words around a word that share its drawn negatives; 2 * window_size + 1
         lets the whole window share them. An integer at least 1 and at most 2147483647. Default: 11.
     buckets: Number of rows that hashed n-grams share: those of characters with subwords, those of words with

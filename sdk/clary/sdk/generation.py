@@ -37,7 +37,7 @@ def render_estimators() -> str:
     head = _HEAD.format(imports="\n".join(_imports(body)))
     # The linter wants names in capitals before the others.
     names = sorted((spec.class_name for spec in specs), key=lambda name: (not name.isupper(), name))
-    return head + "__all__ = [" + ", ".join(f'"{name}"' for name in names) + "]\n\n\n" + body
+    return head + "__all__ = [\n" + "".join(f'    "{name}",\n' for name in names) + "]\n\n\n" + body
 
 
 def _imports(body: str) -> Iterator[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-from zlib import crc32
 import re
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 

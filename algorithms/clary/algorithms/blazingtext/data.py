@@ -21,8 +21,8 @@ from clary.algorithms.blazingtext.spec import LABEL_PREFIX, SUPERVISED, Hyperpar
 from clary.algorithms.blazingtext.vocabulary import Vocabulary, WordTable, by_count
 from clary.toolkit import media
 from clary.toolkit.channels import ChannelInput, StoppedError
-from clary.toolkit.codecs import gzip_stream, lines
 from clary.toolkit.cluster import Cluster
+from clary.toolkit.codecs import gzip_stream, lines
 from clary.toolkit.errors import DataError, PlatformError
 from clary.toolkit.spool import SPARE_DISK
 
@@ -38,7 +38,7 @@ class Tokens:
     """Whole numbers in an unnamed file, which the system removes with the process at the latest."""
 
     def __init__(self) -> None:
-        self._file: FileIO = tempfile.TemporaryFile(prefix="clary-tokens-", buffering=0)  # type: ignore[assignment]  # noqa: SIM115
+        self._file: FileIO = tempfile.TemporaryFile(prefix="clary-tokens-", buffering=0)  # noqa: SIM115
         # What is just forgotten closes its file too; a view of the numbers outlives it.
         weakref.finalize(self, self._file.close)
         self._count = 0
@@ -48,11 +48,11 @@ class Tokens:
 
     def add(self, numbers: Array) -> None:
         """Append the numbers; PlatformError where the disk has no room."""
-        content = memoryview(np.ascontiguousarray(numbers, np.int32)).cast("B")
+        content = memoryview(np.ascontiguousarray(numbers, np.int32).view(np.uint8).data)
         if shutil.disk_usage(tempfile.gettempdir()).free < len(content) + SPARE_DISK:
             raise PlatformError(
-                f"the disk under {tempfile.gettempdir()} is too full for the words of the text, four bytes each; free "
-                "some space, or let TMPDIR name a folder on a larger disk"
+                f"the disk under {tempfile.gettempdir()} is too full for the words of the text, four bytes each; "
+                "free some space, or let TMPDIR name a folder on a larger disk"
             )
         self._count += len(content) // 4
         while content:
@@ -121,18 +121,17 @@ def _blocks(channel: ChannelInput, labeled: bool) -> Iterator[tuple[str, bytes]]
 
 def _words(stream: gzip_stream.Readable, source: str) -> Iterator[bytes]:
     """The stream in blocks that end behind a blank; there may be no newline at all in a whole corpus."""
-    pending = stream.read(len(_MARK)).removeprefix(_MARK)
+    last, pending = b"\n", stream.read(len(_MARK)).removeprefix(_MARK)
     while chunk := stream.read(_BLOCK):
         pending += chunk
         cut = max(pending.rfind(blank) for blank in (b" ", b"\n", b"\t")) + 1
         if cut:
-            yield pending[:cut]
-            pending = pending[cut:]
+            last, pending = pending[:cut], pending[cut:]
+            yield last
         if len(pending) > _LONGEST_WORD:
             raise DataError(f"a word is longer than {_LONGEST_WORD} bytes, so this is no plain text", source=source)
-    if pending and not pending.endswith(b"\n"):
-        pending += b"\n"
-    yield pending or b"\n"
+    if pending or not last.endswith(b"\n"):
+        yield pending + b"\n"
 
 
 def _of_objects(block: lines.Block, source: str, labeled: bool) -> bytes:

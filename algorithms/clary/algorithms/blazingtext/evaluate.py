@@ -72,12 +72,14 @@ def _unit(vectors_ND: Array) -> Array:
 
 
 def analogies(words: Sequence[bytes], vectors_VD: Array, questions: Sequence[Sequence[bytes]]) -> tuple[float, int]:
-    """The share of questions "a is to b as c is to d" answered right by the word closest to b - a + c, and their number.
+    """The share of questions "a is to b as c is to d" that the word closest to b - a + c answers; and their number.
 
     The three given words are no answers, and questions with an unknown word are not asked (Mikolov et al. 2013).
     """
     places = {word: place for place, word in reversed(list(enumerate(words)))}
-    asked_Q4 = np.array([[places[word] for word in each] for each in questions if all(word in places for word in each)])
+    asked_Q4 = np.array(
+        [[places[word] for word in each] for each in questions if all(word in places for word in each)]
+    )
     if not len(asked_Q4):
         return 0.0, 0
     unit_VD = _unit(vectors_VD).astype(np.float32)

@@ -5,6 +5,7 @@ Written from the layout that the files of fastText 0.9.2 have: version 12 of the
 
 from __future__ import annotations
 
+import dataclasses
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -68,12 +69,11 @@ class Content:
 def write(content: Content) -> bytes:
     """The file; buckets without a row are written as zeros."""
     given = content.arguments
-    numbers = (given.dim, given.ws, given.epoch, given.min_count, given.neg, given.word_ngrams, given.loss)
-    numbers += (given.model, given.bucket, given.minn, given.maxn, _UPDATE_EVERY)
+    *numbers, threshold = dataclasses.astuple(given)
     words, labels = len(content.words), len(content.labels)
     parts = [
         _HEAD.pack(_MAGIC, _VERSION),
-        _ARGUMENTS.pack(*numbers, given.t),
+        _ARGUMENTS.pack(*numbers, _UPDATE_EVERY, threshold),
         _SIZES.pack(words + labels, words, labels, content.tokens, _NOT_PRUNED),
         *_entries(content.words, content.word_counts, _WORD),
         *_entries(content.labels, content.label_counts, _LABEL),
@@ -130,11 +130,11 @@ class _Reader:
         if version not in (11, _VERSION):
             raise ValueError(f"it has version {version} of the format; versions 11 and {_VERSION} are read")
         *whole, t = self._numbers(_ARGUMENTS)
-        arguments = Arguments(*whole[:11], t)
+        arguments = Arguments(*whole[:-1], t=t)
         if arguments.dim < 1 or arguments.model not in (CBOW, SKIPGRAM, SUPERVISED):
             raise ValueError("its settings are damaged")
         if version == 11 and arguments.model == SUPERVISED:  # files of that version mean no character n-grams
-            arguments = Arguments(*whole[:10], 0, t)
+            arguments = dataclasses.replace(arguments, maxn=0)
         size, words, labels, tokens, pruned = self._numbers(_SIZES)
         if min(words, labels) < 0 or size != words + labels or size > len(self._data):
             raise ValueError("its vocabulary is damaged")

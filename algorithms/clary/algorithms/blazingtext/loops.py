@@ -54,13 +54,13 @@ def _share(state: Array) -> Any:
 
 
 @compiled
-def _below(state: Array, count: int) -> int:
+def _below(state: Array, count: int) -> Any:
     """A random whole number below the count."""
     return np.int64(((_next(state) >> _THIRTY_TWO) * np.uint64(count)) >> _THIRTY_TWO)
 
 
 @compiled
-def _drawn(state: Array, shares_V: Array, others_V: Array) -> int:
+def _drawn(state: Array, shares_V: Array, others_V: Array) -> Any:
     """A word by its share of the negatives, from an alias table (Walker 1977)."""
     bits = _next(state)
     place = np.int64(((bits >> _THIRTY_TWO) * np.uint64(len(shares_V))) >> _THIRTY_TWO)
@@ -217,9 +217,7 @@ def skipgram(
             moved[:] = _ZERO
             for pair in range(pairs):
                 gradient[:] = _ZERO
-                _tell_apart(
-                    hidden, outputs, width, targets, pair * count, count, now, sigmoids, slopes, gradient
-                )
+                _tell_apart(hidden, outputs, width, targets, pair * count, count, now, sigmoids, slopes, gradient)
                 for lane in range(0, width, WIDE):
                     step = load(gradient, lane, WIDE)
                     store(hidden, lane, WIDE, load(hidden, lane, WIDE) + step)
@@ -281,9 +279,7 @@ def cbow(
             if found:
                 _gather(around, 0, found, inputs, width, hidden)
                 gradient[:] = _ZERO
-                _tell_apart(
-                    hidden, outputs, width, targets, center * count, count, now, sigmoids, slopes, gradient
-                )
+                _tell_apart(hidden, outputs, width, targets, center * count, count, now, sigmoids, slopes, gradient)
                 _scatter(around, 0, found, inputs, width, gradient)
 
 
@@ -339,8 +335,19 @@ def batch_skipgram(
                 if first:
                     _targets(sentence[center], negatives, shares_V, others_V, state, targets, center * count)
                 _batch(
-                    around, first, min(batch, found - first), targets, center * count, count,
-                    inputs, outputs, width, now, sigmoids, slopes, moved,
+                    around,
+                    first,
+                    min(batch, found - first),
+                    targets,
+                    center * count,
+                    count,
+                    inputs,
+                    outputs,
+                    width,
+                    now,
+                    sigmoids,
+                    slopes,
+                    moved,
                 )
 
 

@@ -1,4 +1,4 @@
-"""Vectors of words and a linear classifier of text, as fastText has them (Bojanowski et al. 2017, Joulin et al. 2017).
+"""Vectors of words and a linear classifier of text, as in fastText (Bojanowski et al. 2017, Joulin et al. 2017).
 
 D numbers of a vector, R rows of inputs (words, then buckets of hashed n-grams), L labels. A text is the mean of the
 rows of its words and n-grams. Two things differ from fastText: a bucket that no n-gram of the training text fell into
@@ -80,7 +80,8 @@ class TextModel:
             return self._tree.probabilities(scores_O)
         if self._given.loss == files.SOFTMAX:
             chances_L = np.exp(scores_O - scores_O.max())
-            return chances_L / chances_L.sum()
+            shares_L: Array = chances_L / chances_L.sum()
+            return shares_L
         return _sigmoid(scores_O)
 
     def _mean(self, rows: Sequence[int]) -> Array:

@@ -72,14 +72,16 @@ class Rounds:
         self.speed = 0.0
         cluster = job.cluster
         shared = not job.channel("train").sharded
-        edges = np.linspace(0, len(tokens), cluster.size + 1).astype(np.int64) if shared else np.array([0, len(tokens)])
+        edges = (
+            np.linspace(0, len(tokens), cluster.size + 1).astype(np.int64) if shared else np.array([0, len(tokens)])
+        )
         place = cluster.rank if shared else 0
         self._start, self._stop = int(edges[place]), int(edges[place + 1])
         own = np.zeros(cluster.size, np.int64)
         own[cluster.rank] = self._stop - self._start
         longest = int(cluster.sum(own).max())
         self._rounds = max(1, -(-longest // (PIECE * ROUND)))
-        self._words = float(cluster.sum(np.array([0.0 if shared and cluster.rank else words]))[0])
+        self._words = float(cluster.sum(np.array([0 if shared and cluster.rank else words], np.float64))[0])
         # One thread gives the same model every time; more are worth it where a round is full.
         self._threads = min(cores(), ROUND) if self._stop - self._start >= PIECE * ROUND else 1
 
@@ -131,8 +133,7 @@ class Rounds:
     def _piece(self, start: int) -> Piece:
         hp, length = self._job.hyperparameters, max(1, self._stop - self._start)
         done = (self.epoch + (start - self._start) / length) / hp.epochs
-        rank = self._job.cluster.rank
-        seed = np.random.SeedSequence([self._job.seed, self.epoch, start, rank]).generate_state(1, np.uint64)[0]
+        seed = np.random.SeedSequence([self._job.seed, self.epoch, start]).generate_state(1, np.uint64)[0]
         fall = hp.learning_rate / (length * hp.epochs)
         return Piece(start, min(start + PIECE, self._stop), seed, hp.learning_rate * (1 - done), fall)
 

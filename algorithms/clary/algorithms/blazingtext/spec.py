@@ -23,7 +23,7 @@ class Hyperparameters(HyperparameterSet):
         of=MODES,
         required=True,
         tunable=WORD2VEC,
-        doc="What is learned: word vectors by batch_skipgram, skipgram or cbow, or a classifier of text by supervised.",
+        doc="What is learned: word vectors by batch_skipgram, skipgram or cbow, or a classifier by supervised.",
     )
     batch_size: int = integer(
         11,
@@ -43,10 +43,12 @@ class Hyperparameters(HyperparameterSet):
     )
     early_stopping: bool = flag(
         False,
-        doc="With supervised, whether to stop when the validation accuracy has not improved for patience epochs; needs "
-        "a validation channel.",
+        doc="With supervised, whether to stop when the validation accuracy has not improved for patience epochs; "
+        "needs a validation channel.",
     )
-    epochs: int = integer(5, at_least=1, tunable=(5, 15), doc="Passes over the training data, with early_stopping at most.")
+    epochs: int = integer(
+        5, at_least=1, tunable=(5, 15), doc="Passes over the training data, with early_stopping at most."
+    )
     evaluation: bool = flag(
         True,
         doc="With the modes of word vectors, whether to compare them with human judgment on the WordSimilarity-353 "
@@ -64,7 +66,9 @@ class Hyperparameters(HyperparameterSet):
     min_count: int = integer(
         5, at_least=0, at_most=_LARGEST, tunable=(0, 100), doc="Words that occur fewer times than this are left out."
     )
-    min_epochs: int = integer(5, at_least=1, doc="With early_stopping, the epoch behind which the first validation comes.")
+    min_epochs: int = integer(
+        5, at_least=1, doc="With early_stopping, the epoch behind which the first validation comes."
+    )
     negative_samples: int = integer(
         5,
         at_least=1,
@@ -83,8 +87,8 @@ class Hyperparameters(HyperparameterSet):
     )
     subwords: bool = flag(
         False,
-        doc="With skipgram and cbow, whether to learn vectors of character n-grams too, so that words that were never "
-        "seen have vectors.",
+        doc="With skipgram and cbow, whether to learn vectors of character n-grams too, so that words that were "
+        "never seen have vectors.",
     )
     vector_dim: int = integer(
         100, at_least=1, at_most=_LARGEST, tunable=(32, 300), doc="Length of the vectors of words, n-grams and texts."

@@ -34,7 +34,9 @@ def train(job: Job[Hyperparameters]) -> Artifact:
     """
     hp, hosts = job.hyperparameters, job.cluster.size
     if hosts > 1 and hp.mode != BATCH_SKIPGRAM:
-        raise UserError(f"mode {hp.mode} trains on one host, and the job has {hosts}; mode {BATCH_SKIPGRAM} uses several")
+        raise UserError(
+            f"mode {hp.mode} trains on one host, and the job has {hosts}; mode {BATCH_SKIPGRAM} uses several"
+        )
     if job.cluster.leads:
         machines = "single machine CPU" if hosts == 1 else f"{hosts} machines' CPU"
         job.log.say(f"Running {machines} BlazingText training using {hp.mode} mode.")
@@ -112,7 +114,9 @@ def _started(seed: int, rows: int, dim: int) -> Array:
     return inputs
 
 
-def _word_loop(hp: Hyperparameters, corpus: Corpus, subwords: tuple[Array, Array], inputs: Array, outputs: Array) -> Any:
+def _word_loop(
+    hp: Hyperparameters, corpus: Corpus, subwords: tuple[Array, Array], inputs: Array, outputs: Array
+) -> Any:
     """What learns from a piece of the text, in any thread."""
     loop, vocabulary = getattr(loops, hp.mode), corpus.vocabulary
     keep_V = vocabulary.kept_shares(hp.sampling_threshold)
@@ -125,7 +129,7 @@ def _word_loop(hp: Hyperparameters, corpus: Corpus, subwords: tuple[Array, Array
     return lambda piece: loop(corpus.tokens, *_place(piece), *rest)
 
 
-def _place(piece: Piece) -> tuple[int, int, int, float, float]:
+def _place(piece: Piece) -> tuple[int, int, np.uint64, float, float]:
     return piece.start, piece.stop, piece.seed, piece.rate, piece.fall
 
 

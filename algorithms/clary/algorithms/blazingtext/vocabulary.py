@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,15 @@ def _mixed(code: Any, byte: Any) -> Any:
 
 @compiled
 def _scan(
-    block: Array, at: int, numbers: Array, text: Array, ends: Array, codes: Array, counts: Array, slots: Array, used: int
+    block: Array,
+    at: int,
+    numbers: Array,
+    text: Array,
+    ends: Array,
+    codes: Array,
+    counts: Array,
+    slots: Array,
+    used: int,
 ) -> tuple[int, int, int]:
     """Number the words of the block from ``at`` on; the place reached, the numbers written, the words known.
 
@@ -120,11 +129,6 @@ class WordTable:
         """The hash of each word."""
         return self._codes[: self._used]
 
-    @property
-    def parts(self) -> tuple[Array, Array]:
-        """The bytes of all words one behind the other, and where each begins; the last entry is the end."""
-        return self._text, self._ends[: self._used + 1]
-
     def numbers(self, block: bytes) -> Array:
         """The number of each word of a block of whole words, and ``END`` for each end of a line."""
         given = np.frombuffer(block, np.uint8)
@@ -149,7 +153,7 @@ class WordTable:
     def words(self) -> list[bytes]:
         """All words, in the order of their numbers."""
         text, ends = self._text.tobytes(), self._ends[: self._used + 1].tolist()
-        return [text[begin:end] for begin, end in zip(ends, ends[1:], strict=False)]
+        return [text[begin:end] for begin, end in pairwise(ends)]
 
     def _grow(self, more: int) -> None:
         if self._ends[self._used] + more > len(self._text):
