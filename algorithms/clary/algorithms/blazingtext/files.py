@@ -130,7 +130,8 @@ class _Reader:
         if version not in (11, _VERSION):
             raise ValueError(f"it has version {version} of the format; versions 11 and {_VERSION} are read")
         *whole, t = self._numbers(_ARGUMENTS)
-        arguments = Arguments(*whole[:-1], t=t)
+        fields = [each.name for each in dataclasses.fields(Arguments)]
+        arguments = Arguments(**dict(zip(fields, [*whole[:-1], t], strict=True)))
         if arguments.dim < 1 or arguments.model not in (CBOW, SKIPGRAM, SUPERVISED):
             raise ValueError("its settings are damaged")
         if version == 11 and arguments.model == SUPERVISED:  # files of that version mean no character n-grams

@@ -25,6 +25,7 @@ Array = npt.NDArray[Any]
 
 PIECE = 1 << 16  # tokens that one thread learns from at a time
 ROUND = 16  # pieces
+_WORTH_THREADS = 4  # pieces of text from which on it is learned by several threads
 _LANES = 16
 
 
@@ -82,8 +83,8 @@ class Rounds:
         longest = int(cluster.sum(own).max())
         self._rounds = max(1, -(-longest // (PIECE * ROUND)))
         self._words = float(cluster.sum(np.array([0 if shared and cluster.rank else words], np.float64))[0])
-        # One thread gives the same model every time; more are worth it where a round is full.
-        self._threads = min(cores(), ROUND) if self._stop - self._start >= PIECE * ROUND else 1
+        # One thread gives the same model every time; a small text has no use for more.
+        self._threads = min(cores(), ROUND) if self._stop - self._start >= PIECE * _WORTH_THREADS else 1
 
     def __iter__(self) -> Iterator[int]:
         """The number of each epoch, from 1, when it is over."""

@@ -129,7 +129,7 @@ def _word_loop(
     return lambda piece: loop(corpus.tokens, *_place(piece), *rest)
 
 
-def _place(piece: Piece) -> tuple[int, int, np.uint64, float, float]:
+def _place(piece: Piece) -> tuple[int, int, Any, float, float]:
     return piece.start, piece.stop, piece.seed, piece.rate, piece.fall
 
 
