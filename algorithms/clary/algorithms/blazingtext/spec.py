@@ -12,7 +12,6 @@ BATCH_SKIPGRAM, SKIPGRAM, CBOW, SUPERVISED = MODES = ("batch_skipgram", "skipgra
 WORD2VEC = (BATCH_SKIPGRAM, SKIPGRAM, CBOW)
 LABEL_PREFIX = "__label__"
 _LOGARITHMIC = "Logarithmic"
-_LARGEST = 2**31 - 1  # the fastText format counts in four bytes
 
 
 @hyperparameters
@@ -28,7 +27,6 @@ class Hyperparameters(HyperparameterSet):
     batch_size: int = integer(
         11,
         at_least=1,
-        at_most=_LARGEST,
         tunable=(8, 32),
         doc="With batch_skipgram, most words around a word that share its drawn negatives; 2 * window_size + 1 lets "
         "the whole window share them.",
@@ -36,7 +34,6 @@ class Hyperparameters(HyperparameterSet):
     buckets: int = integer(
         2_000_000,
         at_least=1,
-        at_most=_LARGEST,
         tunable=(1_000_000, 10_000_000),
         doc="Number of rows that hashed n-grams share: those of characters with subwords, those of words with "
         "supervised.",
@@ -61,10 +58,10 @@ class Hyperparameters(HyperparameterSet):
         scaling=_LOGARITHMIC,
         doc="Step size at the start; it falls to zero in a straight line over all epochs.",
     )
-    max_char: int = integer(6, at_least=1, at_most=_LARGEST, doc="With subwords, characters of the longest n-gram.")
-    min_char: int = integer(3, at_least=1, at_most=_LARGEST, doc="With subwords, characters of the shortest n-gram.")
+    max_char: int = integer(6, at_least=1, doc="With subwords, characters of the longest n-gram.")
+    min_char: int = integer(3, at_least=1, doc="With subwords, characters of the shortest n-gram.")
     min_count: int = integer(
-        5, at_least=0, at_most=_LARGEST, tunable=(0, 100), doc="Words that occur fewer times than this are left out."
+        5, at_least=0, tunable=(0, 100), doc="Words that occur fewer times than this are left out."
     )
     min_epochs: int = integer(
         5, at_least=1, doc="With early_stopping, the epoch behind which the first validation comes."
@@ -72,7 +69,6 @@ class Hyperparameters(HyperparameterSet):
     negative_samples: int = integer(
         5,
         at_least=1,
-        at_most=_LARGEST,
         tunable=(5, 25),
         doc="With the modes of word vectors, words drawn against each true one.",
     )
@@ -91,17 +87,16 @@ class Hyperparameters(HyperparameterSet):
         "never seen have vectors.",
     )
     vector_dim: int = integer(
-        100, at_least=1, at_most=_LARGEST, tunable=(32, 300), doc="Length of the vectors of words, n-grams and texts."
+        100, at_least=1, tunable=(32, 300), doc="Length of the vectors of words, n-grams and texts."
     )
     window_size: int = integer(
         5,
         at_least=1,
-        at_most=_LARGEST,
         tunable=(1, 10),
         doc="With the modes of word vectors, most words on each side that count as a word's context.",
     )
     word_ngrams: int = integer(
-        2, at_least=1, at_most=_LARGEST, tunable=(1, 3), doc="With supervised, words of the longest n-gram of words."
+        2, at_least=1, tunable=(1, 3), doc="With supervised, words of the longest n-gram of words."
     )
 
     def problems(self) -> Iterator[str]:

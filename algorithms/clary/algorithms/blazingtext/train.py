@@ -40,8 +40,23 @@ def train(job: Job[Hyperparameters]) -> Artifact:
     if job.cluster.leads:
         machines = "single machine CPU" if hosts == 1 else f"{hosts} machines' CPU"
         job.log.say(f"Running {machines} BlazingText training using {hp.mode} mode.")
-    artifact = _train_classifier(job) if hp.supervised else _train_vectors(job)
-    return artifact
+    _check_size(job)
+    return _train_classifier(job) if hp.supervised else _train_vectors(job)
+
+
+def _check_size(job: Job[Hyperparameters]) -> None:
+    """Raise UserError where the rows of all buckets, which the model file holds, exceed the machine's memory."""
+    hp = job.hyperparameters
+    size, most = 4 * _buckets(hp) * hp.vector_dim, 2 * job.memory
+    if size > most:
+        raise UserError(
+            f"buckets={hp.buckets} rows of vector_dim={hp.vector_dim} make a model file of {size >> 20} MiB, and "
+            f"this machine has {most >> 20} MiB of memory; give fewer buckets, or a smaller vector_dim"
+        )
+
+
+def _buckets(hp: Hyperparameters) -> int:
+    return hp.buckets if hp.with_subwords or (hp.supervised and hp.word_ngrams > 1) else 0
 
 
 def _train_vectors(job: Job[Hyperparameters]) -> Artifact:
@@ -152,19 +167,19 @@ def _evaluated(job: Job[Hyperparameters], corpus: Corpus, vectors_VD: Array) -> 
 
 
 def _arguments(hp: Hyperparameters, loss: int) -> Arguments:
-    with_rows = hp.with_subwords or (hp.supervised and hp.word_ngrams > 1)
+    most = 2**31 - 1  # that the format can say; only training reads these
     return Arguments(
         dim=hp.vector_dim,
-        ws=hp.window_size,
-        epoch=min(hp.epochs, 2**31 - 1),
-        min_count=hp.min_count,
-        neg=hp.negative_samples,
-        word_ngrams=hp.word_ngrams if hp.supervised else 1,
+        ws=min(hp.window_size, most),
+        epoch=min(hp.epochs, most),
+        min_count=min(hp.min_count, most),
+        neg=min(hp.negative_samples, most),
+        word_ngrams=min(hp.word_ngrams, most) if hp.supervised else 1,
         loss=loss,
         model=_MODELS.get(hp.mode, files.SKIPGRAM),
-        bucket=hp.buckets if with_rows else 0,
-        minn=hp.min_char if hp.with_subwords else 0,
-        maxn=hp.max_char if hp.with_subwords else 0,
+        bucket=_buckets(hp),
+        minn=min(hp.min_char, most) if hp.with_subwords else 0,
+        maxn=min(hp.max_char, most) if hp.with_subwords else 0,
         t=hp.sampling_threshold,
     )
 
