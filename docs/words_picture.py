@@ -1,4 +1,4 @@
-"""Draws the picture of the page about BlazingText: words and their closest neighbors, and how well vectors do by epochs.
+"""Draws the picture of the page about BlazingText: words and their closest neighbors.
 
     PYTHONPATH=. python docs/words_picture.py --data FOLDER
 
@@ -42,7 +42,6 @@ def main() -> None:
         job = BlazingText(mode="batch_skipgram", epochs=3).fit(train=text, logs=False)
         with opened(job.model_path) as model:
             rows = [line.split() for line in (model / "vectors.txt").read_text().splitlines()[1:]]
-    print(job.metrics["train:mean_rho"])
     words = [row[0] for row in rows]
     vectors = np.array([row[1:] for row in rows], np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
