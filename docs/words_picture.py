@@ -49,30 +49,19 @@ def main() -> None:
 
 
 def draw(words: list[str], unit_VD: Array) -> None:
-    """The words and their neighbors, in the two directions in which they differ most."""
+    """A panel for each word: the words with the largest cosines to it."""
     places = {word: place for place, word in enumerate(words)}
-    groups = [np.argsort(-(unit_VD @ unit_VD[places[word]]))[: CLOSE + 1] for word in ASKED]
-    chosen = np.concatenate(groups)
-    centered = unit_VD[chosen] - unit_VD[chosen].mean(axis=0)
-    plane = centered @ np.linalg.svd(centered, full_matrices=False)[2][:2].T
-    figure, axes = plt.subplots(figsize=(9, 5.5), layout="constrained")
-    for number, group in enumerate(groups):
-        for rank, place in enumerate(group.tolist()):
-            x, y = plane[number * (CLOSE + 1) + rank]
-            axes.plot(x, y, "o", color=COLORS[number], markersize=6 if rank == 0 else 3)
-            axes.annotate(
-                words[place],
-                (x, y),
-                xytext=(4, 3),
-                textcoords="offset points",
-                color=COLORS[number],
-                fontsize=11 if rank == 0 else 8,
-                fontweight="bold" if rank == 0 else "normal",
-            )
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.spines[:].set_visible(False)
-    axes.set_title("Words and their closest neighbors among 49,000", fontsize=11)
+    figure, panels = plt.subplots(2, 3, figsize=(9, 5), layout="constrained", sharex=True)
+    for word, color, axes in zip(ASKED, COLORS, panels.flat, strict=True):
+        cosine_V = unit_VD @ unit_VD[places[word]]
+        closest = np.argsort(-cosine_V)[1 : CLOSE + 1]
+        axes.barh([words[place] for place in closest], cosine_V[closest], color=color, height=0.6)
+        axes.invert_yaxis()
+        axes.set_title(word, fontsize=11, fontweight="bold", color=color, loc="left")
+        axes.set_xlim(0, 1)
+        axes.tick_params(length=0)
+        axes.spines[["top", "right", "bottom"]].set_visible(False)
+    figure.supxlabel("cosine", fontsize=10)
     figure.savefig(IMAGE, dpi=110)
 
 
