@@ -12,6 +12,7 @@ import pytest
 
 from clary.algorithms import registry
 from clary.cli import lines
+from clary.cli.prediction import _Document
 from clary.toolkit import media
 from clary.toolkit.artifact import Artifact
 from clary.toolkit.errors import DataError, TooLargeError, UserError
@@ -100,3 +101,15 @@ def test_one_record_that_is_too_large_alone_is_refused(monkeypatch: pytest.Monke
     monkeypatch.setattr(Doubler, "predict", refuse)
     with pytest.raises(TooLargeError):
         answered(b"1\n2\n")
+
+
+def test_answers_without_a_key_make_one_list() -> None:
+    for key, parts, expected in (
+        ("", (b'[{"a":1}]', b'[{"a":2},{"a":3}]'), [{"a": 1}, {"a": 2}, {"a": 3}]),
+        ("rows", (b'{"rows":[1]}', b'{"rows":[2]}'), {"rows": [1, 2]}),
+    ):
+        sink = io.BytesIO()
+        document = _Document(key, sink)
+        for part in (*parts, b""):
+            document.add(part)
+        assert json.loads(sink.getvalue()) == expected

@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from clary.algorithms import registry
 from clary.toolkit.spec import AlgorithmSpec
 from exam import material
 from exam.jobs import REPORT, loadable, needs_signals, prolonged, score
 from exam.room import Outcome, Room, Running, furnished
-
-AGREEMENT = 0.05  # relative difference between the example's metric on one host and on two
 
 Shares = Callable[[bool, int], tuple[int, ...]]
 # For the required channels (True) and the others (False): which hosts a file of that number is given to.
@@ -61,7 +60,7 @@ def test_two_hosts_agree_with_one(trained: Outcome, algorithm: AlgorithmSpec, tm
     leader, follower = [each.outcome() for each in started(rooms, names)]
     loadable(leader.succeeded())
     assert (follower.code, follower.failure, follower.model) == (0, "", {}), follower.log
-    assert score(leader) == pytest.approx(score(trained), rel=AGREEMENT)
+    assert score(leader) == pytest.approx(score(trained), rel=registry.example(algorithm.name).agreement)
     assert not any(follower.metrics.values()), "only the first host reports"
     assert not re.search(REPORT, follower.log), "only the first host reports"
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from clary.toolkit.predictor import Predictor
 
 NAMES = (
+    "blazingtext",
     "deepar",
     "factorization_machines",
     "kmeans",

@@ -81,7 +81,7 @@ class ChannelInput:
                 for block in tabular.read(stream, self.content_type, source=name, reading=wide):
                     spool = self._added(spool, block)
                     yield block if width is None else block.expect_width(width)
-        except _StoppedError:
+        except StoppedError:
             return
         self.kept, self._reading = spool, reading
 
@@ -140,8 +140,8 @@ class ChannelInput:
             yield f"channel {self.name}, pass {number}", stream
 
 
-class _StoppedError(Exception):
-    """The job was asked to stop while a FIFO had nothing to read."""
+class StoppedError(Exception):
+    """The job was asked to stop while a FIFO had nothing to read; who reads ``parts`` goes on with what it has."""
 
 
 @contextmanager
@@ -174,5 +174,5 @@ class _Fifo(io.RawIOBase):
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         while not self._poll.poll(_TICK * 1000):
             if self._stop.is_set():
-                raise _StoppedError
+                raise StoppedError
         return os.readv(self._handle, [buffer])

@@ -38,6 +38,7 @@ class Example(Variant):
     that, put over the others, keep the same job busy for a minute or more: a job to interrupt. ``fixed`` names
     hyperparameters that belong to the data, such as the kind of task, so that they stay where the exam draws others.
 
+    ``agreement`` is how much the metric of several hosts may differ from that of one, in relation to it.
     ``variants`` are further jobs, each as small, for what one job cannot show: another task, no validation
     channel, another objective. Every declared metric is reported by the example or by one of them.
     """
@@ -45,6 +46,7 @@ class Example(Variant):
     title: str
     metric: str
     reach: float
+    agreement: float = 0.05
     longer: Mapping[str, str] = field(default_factory=dict)
     fixed: tuple[str, ...] = ()
     variants: Mapping[str, Variant] = field(default_factory=dict)

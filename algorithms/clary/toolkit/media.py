@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 CSV = "text/csv"
+TEXT = "text/plain"
 LIBSVM = "text/libsvm"
 JSON = "application/json"
 JSON_LINES = "application/jsonlines"

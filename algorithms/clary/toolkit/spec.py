@@ -120,6 +120,7 @@ class Option:
 class Payloads:
     """What an endpoint reads and answers; the first response type is the answer to ``*/*``.
 
+    ``json_key`` is the member of a JSON answer that holds its records; where it is empty, the answer is their list.
     ``aliases`` maps short names that may stand for a content type to the type; the empty name is a request
     without one, which has the first request type otherwise.
     """

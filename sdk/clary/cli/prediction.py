@@ -113,7 +113,8 @@ class _Document:
     """One JSON document that holds the rows of many."""
 
     def __init__(self, key: str, sink: BinaryIO) -> None:
-        self._key, self._head, self._tail = key, f'{{"{key}":['.encode(), b"]}"
+        # Without a key the document is the list of rows.
+        self._key, self._head, self._tail = key, f'{{"{key}":['.encode() if key else b"[", b"]}" if key else b"]"
         self._sink, self._begun = sink, False
 
     def add(self, answer: bytes) -> None:
@@ -122,7 +123,7 @@ class _Document:
             self._sink.write(self._tail + b"\n")
             return
         if not (answer.startswith(self._head) and answer.endswith(self._tail)):
-            raise UserError(f"these answers make no JSON document of {self._key}; use {media.JSON_LINES}")
+            raise UserError(f"these answers make no JSON document of {self._key or 'rows'}; use {media.JSON_LINES}")
         self._sink.write(b"," if self._begun else self._head)
         self._sink.write(answer[len(self._head) : -len(self._tail)])
         self._begun = True

@@ -15,6 +15,7 @@ __all__ = [
     "LDA",
     "NTM",
     "PCA",
+    "BlazingText",
     "DeepAR",
     "FactorizationMachines",
     "KMeans",
@@ -22,6 +23,94 @@ __all__ = [
     "RandomCutForest",
     "XGBoost",
 ]
+
+
+class BlazingText(TypedEstimator):
+    """Learns vectors of words from plain text, or a fast classifier of text from labeled lines.
+
+    Lists of dicts, files and addresses train it by ``fit``; the other keywords are those of ``Estimator``.
+
+    mode: What is learned: word vectors by batch_skipgram, skipgram or cbow, or a classifier by supervised. One of
+        'batch_skipgram', 'skipgram', 'cbow', 'supervised'.
+    batch_size: With batch_skipgram, most words around a word that share its drawn negatives; 2 * window_size + 1
+        lets the whole window share them. An integer at least 1. Default: 11.
+    buckets: Number of rows that hashed n-grams share: those of characters with subwords, those of words with
+        supervised. An integer at least 1. Default: 2000000.
+    early_stopping: With supervised, whether to stop when the validation accuracy has not improved for patience
+        epochs; needs a validation channel. True or False. Default: False.
+    epochs: Passes over the training data, with early_stopping at most. An integer at least 1. Default: 5.
+    evaluation: With the modes of word vectors, whether to compare them with human judgment on the
+        WordSimilarity-353 sets after training. True or False. Default: True.
+    learning_rate: Step size at the start; it falls to zero in a straight line over all epochs. A number above 0.
+        Default: 0.05.
+    max_char: With subwords, characters of the longest n-gram. An integer at least 1. Default: 6.
+    min_char: With subwords, characters of the shortest n-gram. An integer at least 1. Default: 3.
+    min_count: Words that occur fewer times than this are left out. An integer at least 0. Default: 5.
+    min_epochs: With early_stopping, the epoch behind which the first validation comes. An integer at least 1.
+        Default: 5.
+    negative_samples: With the modes of word vectors, words drawn against each true one. An integer at least 1.
+        Default: 5.
+    patience: With early_stopping, epochs without a better validation accuracy until training stops. An integer at
+        least 1. Default: 4.
+    sampling_threshold: With the modes of word vectors, the share of all words above which a word is left out at
+        random. A number above 0. Default: 0.0001.
+    subwords: With skipgram and cbow, whether to learn vectors of character n-grams too, so that words that were
+        never seen have vectors. True or False. Default: False.
+    vector_dim: Length of the vectors of words, n-grams and texts. An integer at least 1. Default: 100.
+    window_size: With the modes of word vectors, most words on each side that count as a word's context. An
+        integer at least 1. Default: 5.
+    word_ngrams: With supervised, words of the longest n-gram of words. An integer at least 1. Default: 2.
+    """
+
+    algorithm: ClassVar[str] = "blazingtext"
+
+    def __init__(
+        self,
+        role: str | None = None,
+        instance_count: int = 1,
+        instance_type: str | None = None,
+        mode: Literal["batch_skipgram", "skipgram", "cbow", "supervised"] | None = None,
+        *,
+        batch_size: int | None = None,
+        buckets: int | None = None,
+        early_stopping: bool | None = None,
+        epochs: int | None = None,
+        evaluation: bool | None = None,
+        learning_rate: float | None = None,
+        max_char: int | None = None,
+        min_char: int | None = None,
+        min_count: int | None = None,
+        min_epochs: int | None = None,
+        negative_samples: int | None = None,
+        patience: int | None = None,
+        sampling_threshold: float | None = None,
+        subwords: bool | None = None,
+        vector_dim: int | None = None,
+        window_size: int | None = None,
+        word_ngrams: int | None = None,
+        **options: Unpack[Options],
+    ) -> None:
+        given = {
+            "mode": mode,
+            "batch_size": batch_size,
+            "buckets": buckets,
+            "early_stopping": early_stopping,
+            "epochs": epochs,
+            "evaluation": evaluation,
+            "learning_rate": learning_rate,
+            "max_char": max_char,
+            "min_char": min_char,
+            "min_count": min_count,
+            "min_epochs": min_epochs,
+            "negative_samples": negative_samples,
+            "patience": patience,
+            "sampling_threshold": sampling_threshold,
+            "subwords": subwords,
+            "vector_dim": vector_dim,
+            "window_size": window_size,
+            "word_ngrams": word_ngrams,
+        }
+        super().__init__(role, instance_count, instance_type, given, options)
 
 
 class DeepAR(TypedEstimator):

@@ -187,6 +187,7 @@ def guess(declared: Channel, paths: Sequence[Path], spec: AlgorithmSpec) -> str:
     """The content type that the files' names or first bytes tell; UserError if they tell none, or several.
 
     A channel of a single content type holds that one. One that reads each file as its extension says may mix kinds.
+    Where text is the usual type, what has no telling name is text.
     """
     channel = declared.name
     files = [file for path in paths for file in ([path] if path.is_file() else _sample(path))]
@@ -201,6 +202,8 @@ def guess(declared: Channel, paths: Sequence[Path], spec: AlgorithmSpec) -> str:
         kinds = ", ".join(f"{file.name} ({kind or 'unknown'})" for kind, file in sorted(told.items(), key=str))
         raise UserError(f"channel {channel} mixes kinds of files: {kinds}; give files of one kind")
     kind = next(iter(told))
+    if kind is None and declared.default_type == media.TEXT:
+        return declared.default_type
     if kind is None:
         raise UserError(
             f"channel {channel}: the name of {files[0]} does not tell what it holds; "

@@ -54,7 +54,7 @@ def bodies(
     goes along with each JSON request.
     """
     if media.RECORDIO_PROTOBUF not in spec.payloads.requests and not isinstance(data, (str, bytes, dict)):
-        data = as_objects(data, name="the data")
+        data = data if _is_texts(data) else as_objects(data, name="the data")
     if configuration:
         _check_configured(data, content_type, spec)
     if isinstance(data, (str, bytes)):
@@ -118,6 +118,10 @@ def join(parts: Sequence[Any], spec: AlgorithmSpec) -> Any:
     if isinstance(first, bytes):
         return b"".join(parts)
     return [row for part in parts for row in part]
+
+
+def _is_texts(data: Any) -> bool:
+    return isinstance(data, (list, tuple)) and bool(data) and all(isinstance(each, str) for each in data)
 
 
 def _first(spec: AlgorithmSpec, *wanted: str) -> str:

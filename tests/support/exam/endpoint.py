@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 
@@ -118,7 +119,8 @@ def rows(spec: AlgorithmSpec, answer: Answer, fields: Iterable[str] = ()) -> Row
     assert answer.status == 200, answer.body
     kind = answer.content_type.partition(";")[0]
     if kind == media.JSON:
-        return [_fields(each) for each in json.loads(answer.body)[spec.payloads.json_key]]
+        content, key = json.loads(answer.body), spec.payloads.json_key
+        return [_fields(each) for each in (content[key] if key else content)]
     if kind == media.JSON_LINES:
         return [_fields(json.loads(line)) for line in answer.body.splitlines()]
     if kind == media.CSV:
@@ -136,7 +138,12 @@ def _fields(members: Mapping[str, Any]) -> dict[str, list[float]]:
 
 def _flat(value: Any) -> list[float]:
     parts = list(value.values()) if isinstance(value, dict) else value
-    return [float(number) for number in np.ravel(parts)]
+    return [_number(each) for each in np.ravel(np.array(parts))]
+
+
+def _number(value: Any) -> float:
+    """The number; of a text, one that is another for another text."""
+    return float(crc32(value.encode())) if isinstance(value, str) else float(value)
 
 
 def _columns(fields: Sequence[Field], line: str) -> dict[str, list[float]]:

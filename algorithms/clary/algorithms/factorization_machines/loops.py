@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clary.algorithms.factorization_machines.library import (
+from clary.toolkit.lanes import (
     WIDE,
     compiled,
     cut,

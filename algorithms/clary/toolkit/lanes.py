@@ -1,8 +1,8 @@
 """How the loops of training are compiled, and lanes for them: sixteen float32 numbers that are handled as one.
 
-Left alone, a compiler hardly uses wide registers in loops over a dozen factors. Lanes do; where a processor has
+Left alone, a compiler hardly uses wide registers in loops over a dozen numbers. Lanes do; where a processor has
 narrower registers, it takes several for them. Compiled loops that lie on disk do not notice a change to this file:
-save ``loops.py`` with it.
+save the ``loops.py`` that use it as well. Only modules of loops import this one.
 """
 
 from __future__ import annotations
