@@ -18,6 +18,7 @@ export PYTHONSAFEPATH := 1
 # Each stamp is the last step of an installation, so an interrupted one is done again.
 LOCAL := $(VENV)/local.stamp
 TOOLS := $(VENV)/tools.stamp
+PEERS := $(VENV)/peers.stamp
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo check test gpu generate docs bench clean
@@ -51,7 +52,7 @@ docs: setup ## build the pages into docs/_build/html; a warning is an error
 	$(PY) -m sphinx -W --keep-going -q -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
-bench: setup ## Clary beside its peers: quality, time and ratio; DATA=FOLDER adds public sets
+bench: setup $(PEERS) ## Clary beside its peers: quality, time and ratio; DATA=FOLDER adds public sets
 	PYTHONPATH=. $(PY) -m benchmarks $(if $(DATA),--data $(DATA))
 
 clean: ## remove what the other verbs made, .venv too
@@ -72,4 +73,9 @@ $(LOCAL): pyproject.toml | $(PY)
 $(TOOLS): pyproject.toml $(LOCAL)
 	@echo "installing the tools for tests and docs"
 	@$(PIP) install --group test --group docs
+	@touch $@
+
+$(PEERS): pyproject.toml $(TOOLS)
+	@echo "installing the libraries that the benchmarks compare with"
+	@$(PIP) install --group peers
 	@touch $@

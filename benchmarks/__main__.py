@@ -17,27 +17,32 @@ BENCHMARKS = {
     "codecs": ["--megabytes", "8", "--runs", "1"],
     "kmeans": ["--runs", "1"],
     "knn": ["--quick"],
+    "lda": ["--quick"],
     "linear_learner": ["--quick"],
     "linear_learner_large": ["--quick"],
-    "lda": ["--quick"],
     "pca": ["--quick"],
     "factorization_machines": ["--quick"],
     "boosting": ["--quick"],
     "boosting_large": ["--quick"],
     "random_cut_forest": ["--quick"],
     "ntm": ["--quick"],
+    "blazingtext": ["--seeds", "1", "--epochs", "1", "--modes", "batch_skipgram"],
+    "deepar": ["--quick"],
     "hosts": ["--quick"],
     "interruptions": ["--quick"],
     "serving": ["--seconds", "1", "--rounds", "1"],
 }
+ON_PUBLIC_DATA_ALONE = ("ntm", "blazingtext")
 ON_PUBLIC_DATA = (
+    *ON_PUBLIC_DATA_ALONE,
     "kmeans",
     "knn",
-    "linear_learner",
     "lda",
+    "linear_learner",
     "factorization_machines",
     "boosting",
     "random_cut_forest",
+    "deepar",
 )
 
 
@@ -53,6 +58,9 @@ def main() -> int:
     for name, quick in BENCHMARKS.items():
         if name == "serving" and shutil.which("wrk") is None:
             print("\nserving is left out: it needs wrk, which is not installed")
+            continue
+        if name in ON_PUBLIC_DATA_ALONE and not options.data:
+            print(f"\n{name} is left out: it needs --data")
             continue
         print(f"\n== {name}", flush=True)
         command = [sys.executable, "-m", f"benchmarks.{name}", "--json", str(options.output / f"{name}.json")]
