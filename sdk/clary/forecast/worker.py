@@ -1,0 +1,28 @@
+"""One worker process of a forecast job: reads works on standard input, answers each on standard output."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+
+from clary.forecast.candidates.statistical import Work, answer
+from clary.forecast.workers import receive, send
+
+
+def main() -> None:
+    """Answer until there is no more input; what libraries print goes nowhere."""
+    source, sink = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    quiet = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(quiet, 1)
+    warnings.simplefilter("ignore")
+    while True:
+        try:
+            works: list[Work] = receive(source)
+        except EOFError:
+            return
+        send(sink, [answer(work) for work in works])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
