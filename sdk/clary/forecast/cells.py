@@ -54,14 +54,12 @@ def times(cells: Sequence[str], form: str | None = None) -> Times:
         found, notes = {cell: _read(cell, lambda text: datetime.strptime(text, form)) for cell in different}, []
     else:
         found, notes = _guessed(list(different))
-    bad: dict[int, str] = {}
-    values = np.empty(len(cells), "M8[s]")
-    for row, cell in enumerate(cells):
-        time = found[cell]
-        values[row] = np.datetime64("NaT") if isinstance(time, str) else time
-        if isinstance(time, str):
-            bad[row] = time
-    return Times(values, bad, notes)
+    number = {cell: place for place, cell in enumerate(different)}
+    places = [number[cell] for cell in cells]
+    known = [None if isinstance(time, str) else time for time in found.values()]
+    wrong = {number[cell]: time for cell, time in found.items() if isinstance(time, str)}
+    bad = {row: wrong[place] for row, place in enumerate(places) if place in wrong} if wrong else {}
+    return Times(np.array(known, "M8[s]")[places], bad, notes)
 
 
 def _guessed(cells: list[str]) -> tuple[dict[str, datetime | str], list[str]]:
@@ -145,18 +143,11 @@ def numbers(cells: Sequence[str], *, decimal_comma: bool = False) -> Numbers:
         if all(_COMMA.fullmatch(cell) for cell in cells if not missing(cell)):
             cells = [cell.replace(",", ".") for cell in cells]
             notes.append("numbers are read with a decimal comma")
-    found: dict[str, float | str] = {}
-    bad: dict[int, str] = {}
-    values = np.full(len(cells), np.nan)
-    for row, cell in enumerate(cells):
-        number = found.get(cell)
-        if number is None:
-            number = found[cell] = _number(cell)
-        if isinstance(number, str):
-            bad[row] = number
-        else:
-            values[row] = number
-    return Numbers(values, bad, notes)
+    found = {cell: _number(cell) for cell in dict.fromkeys(cells)}
+    wrong = {cell: reason for cell, reason in found.items() if isinstance(reason, str)}
+    bad = {row: wrong[cell] for row, cell in enumerate(cells) if cell in wrong} if wrong else {}
+    plain = {cell: np.nan if isinstance(number, str) else number for cell, number in found.items()}
+    return Numbers(np.array([plain[cell] for cell in cells], float), bad, notes)
 
 
 def _number(cell: str) -> float | str:

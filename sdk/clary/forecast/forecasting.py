@@ -48,7 +48,7 @@ def forecast(
     clock = clock or Clock(settings.budget)
     findings = Findings()
     with Workers() as workers:
-        if set(settings.models) - {"seasonal_naive", "npts", "trees", "deepar"}:
+        if any(CANDIDATES[name].parallel for name in settings.models):
             workers.start()
         panel, columns = intake.panel(table.read(target, findings, "the target"), settings, findings)
         if items is not None:

@@ -118,6 +118,8 @@ def run(
     for place, name in enumerate(names):
         candidate = CANDIDATES[name]
         watcher.begin(name, candidate.title)
+        if candidate.parallel:
+            workers.ready()
         began = time.monotonic()
         task = Task(
             panel, ends, settings.horizon, levels, workers, clock.share(names[place:]), settings.seed, watcher.tell
@@ -164,6 +166,7 @@ def _whole(outcome: Outcome, fallback: Outcome | None, bounded: bool) -> Outcome
 
 
 def _bounds(panel: Panel) -> bool:
+    """Whether no point is below zero, so that no forecast should be."""
     return all(values.min() >= 0 for values in panel.values if len(values))
 
 

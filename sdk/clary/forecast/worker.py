@@ -6,8 +6,8 @@ import os
 import sys
 import warnings
 
-from clary.forecast.candidates.statistical import Work, answer
-from clary.forecast.workers import receive, send
+from clary.forecast.candidates import models
+from clary.forecast.workers import READY, Work, receive, send
 
 
 def main() -> None:
@@ -16,12 +16,14 @@ def main() -> None:
     quiet = os.open(os.devnull, os.O_WRONLY)
     os.dup2(quiet, 1)
     warnings.simplefilter("ignore")
+    models.load()
+    send(sink, READY)
     while True:
         try:
             works: list[Work] = receive(source)
         except EOFError:
             return
-        send(sink, [answer(work) for work in works])
+        send(sink, [work.answer() for work in works])
 
 
 if __name__ == "__main__":

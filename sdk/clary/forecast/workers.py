@@ -13,12 +13,20 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 from clary.toolkit.errors import PlatformError
 
+READY = "ready"  # what a worker says when its libraries are loaded
 _PART = 0.6  # seconds of work that a worker is given at a time
 _GRACE = 3.0  # seconds after the deadline before a worker that still computes is ended
+
+
+class Work(Protocol):
+    """What a worker does: it is sent there whole, and ``answer`` is called there."""
+
+    def answer(self) -> Any:
+        """What is sent back."""
 
 
 class Workers:
@@ -27,6 +35,10 @@ class Workers:
     def __init__(self, count: int | None = None) -> None:
         self._count = count or max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
         self._children: list[subprocess.Popen[bytes]] = []
+        self._waiting: set[int] = set()
+
+    def __len__(self) -> int:
+        return self._count
 
     def start(self) -> None:
         """Start the processes, so that they load their libraries while something else is done."""
@@ -35,15 +47,27 @@ class Workers:
             single = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
             command = [sys.executable, "-m", "clary.forecast.worker"]
             environment = {**os.environ, **single, "NIXTLA_ID_AS_COL": "1"}
-            self._children.append(
-                subprocess.Popen(
-                    command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-                )
+            child = subprocess.Popen(
+                command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
             )
+            self._children.append(child)
+            self._waiting.add(child.pid)
+
+    def ready(self) -> None:
+        """Wait until the workers have loaded their libraries; PlatformError where one cannot."""
+        self.start()
+        for child in self._children:
+            if child.pid in self._waiting:
+                assert child.stdout is not None
+                try:
+                    receive(child.stdout)
+                except EOFError:
+                    raise PlatformError("a worker process of the forecast job could not start") from None
+                self._waiting.discard(child.pid)
 
     def run(
         self,
-        works: Sequence[Any],
+        works: Sequence[Work],
         done: Callable[[int, Any], bool],
         *,
         deadline: float | None = None,
@@ -52,7 +76,7 @@ class Workers:
 
         No work begins behind the deadline (of ``time.monotonic``), and one that takes much longer is given up.
         """
-        self.start()
+        self.ready()
         shared = _Shared(len(works), deadline)
         threads = [
             threading.Thread(target=_serve, args=(child, works, shared), daemon=True) for child in self._children
@@ -128,7 +152,7 @@ class _Shared:
             self._seconds += seconds
 
 
-def _serve(child: subprocess.Popen[bytes], works: Sequence[Any], shared: _Shared) -> None:
+def _serve(child: subprocess.Popen[bytes], works: Sequence[Work], shared: _Shared) -> None:
     """Give a worker parts until there are none, and pass on what it answers; -1 says that this thread ends."""
     failure: Exception | None = None
     try:

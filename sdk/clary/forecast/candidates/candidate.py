@@ -66,10 +66,11 @@ class Outcome:
 
 
 class Candidate(Protocol):
-    """A way to forecast."""
+    """A way to forecast; ``parallel`` says whether it needs the workers."""
 
     name: str
     title: str
+    parallel: bool
 
     def run(self, task: Task) -> Outcome:
         """Fit and forecast; LeftOutError where the candidate does not apply or the time does not do."""

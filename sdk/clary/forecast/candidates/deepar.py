@@ -32,7 +32,7 @@ _LOOK = 0.2
 class DeepAR:
     """The candidate. It is fitted once, before the oldest end, and its network forecasts at the later ones, too."""
 
-    name, title = "deepar", "DeepAR"
+    name, title, parallel = "deepar", "DeepAR", False
 
     def run(self, task: Task) -> Outcome:
         """Train, then draw sample paths at every end."""

@@ -163,19 +163,23 @@ class Arima(Model):
         from statsforecast.arima import Arima as fitted  # noqa: N813
 
         season = {"order": tuple(seasonal), "period": period}
-        more = {"fixed": dict(fixed), "transform_pars": False} if fixed else {}
-        return fitted(values, order=tuple(order), seasonal=season, method="CSS", include_mean=False, **more)
+        more = {"fixed": np.array(list(fixed.values())), "transform_pars": False} if fixed else {}
+        # Conditional sums leave no state to forecast from; the filter runs over the points once where all is known.
+        method = "ML" if fixed else "CSS"
+        return fitted(values, order=tuple(order), seasonal=season, method=method, include_mean=False, **more)
 
 
 class Mstl(Model):
     """Two seasons taken away by local regression, damped exponential smoothing of the rest, and the seasons again."""
 
-    seasons_back = 60
+    def __init__(self, seasons: Sequence[int], levels: Sequence[float]) -> None:
+        super().__init__(seasons, levels)
+        self._latest: tuple[int, tuple[Array, dict[int, Array]]] | None = None
 
     @property
     def reach(self) -> int:
-        """Eight of the long seasons."""
-        return 8 * self.seasons[1]
+        """Five of the long seasons."""
+        return 5 * self.seasons[1]
 
     def fit(self, values: Array, found: Values | None) -> Values:
         """The smoothing of what is left without the seasons."""
@@ -195,13 +199,17 @@ class Mstl(Model):
         return inner + np.asarray(moved)[:, None]
 
     def _parts(self, values: Array) -> tuple[Array, dict[int, Array]]:
+        # A fit is followed by a forecast from the same points.
+        if self._latest is not None and self._latest[0] == len(values):
+            return self._latest[1]
         from statsforecast.mstl import mstl
 
         periods = [period for period in self.seasons[:2] if len(values) >= 2 * period + 2]
         table = mstl(values, period=periods)
         names = {period: "seasonal" if len(periods) == 1 else f"seasonal{period}" for period in periods}
         seasonal = {period: np.asarray(table[name], float) for period, name in names.items()}
-        return values - sum(seasonal.values()), seasonal
+        self._latest = len(values), (values - sum(seasonal.values()), seasonal)
+        return self._latest[1]
 
 
 class Intermittent(Model):
@@ -235,6 +243,15 @@ MODELS: Mapping[str, Callable[[Sequence[int], Sequence[float]], Model]] = {
     "mstl": Mstl,
     "intermittent": Intermittent,
 }
+
+
+def load() -> None:
+    """Import the libraries of all models, which takes seconds, before the first series is waited for."""
+    import statsforecast.arima
+    import statsforecast.ets
+    import statsforecast.models
+    import statsforecast.mstl
+    import statsforecast.theta  # noqa: F401
 
 
 def _components(form: str) -> str:

@@ -65,6 +65,8 @@ def _weighted(values: Array, weights: Array, levels: Array) -> Array:
 class Naive:
     """A candidate that forecasts each series from its points alone, at once."""
 
+    parallel = False
+
     def __init__(self, name: str, title: str, forecaster: Forecaster) -> None:
         self.name, self.title, self._forecaster = name, title, forecaster
 

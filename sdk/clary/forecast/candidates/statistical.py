@@ -38,32 +38,32 @@ class Work:
     seasons: tuple[int, ...]
     state: Mapping[str, Any] | None = None
 
-
-def answer(work: Work) -> tuple[Array, Mapping[str, Any] | None]:
-    """The forecasts (W, H, Q) and the state of the last fit; NaN and no state where the model fails on the series."""
-    model = MODELS[work.model](work.seasons, work.levels)
-    found = np.full((len(work.ends), work.horizon, len(work.levels)), np.nan)
-    state = work.state
-    searched: Mapping[str, Any] | None = None
-    begin = int(state["begin"]) if state else max(0, work.ends[-1] - model.reach)
-    for place, end in enumerate(work.ends):
-        values = work.values[min(begin, max(0, end - 1)) : end]
-        last = place == len(work.ends) - 1
-        if len(values) < model.fewest:
-            continue
-        try:
-            if work.state is None and (searched is None or last):
-                searched = model.fit(values, searched)
-                state = {**searched, "begin": begin}
-            assert state is not None
-            found[place] = model.forecast(state, values, work.horizon)
-        except Exception:  # noqa: S112 (a library that fails on one series of a thousand must not end the job)
-            continue
-    return np.where(np.isfinite(found).all(axis=(1, 2), keepdims=True), found, np.nan), state
+    def answer(self) -> tuple[Array, Mapping[str, Any] | None]:
+        """The forecasts (W, H, Q) and the state of the last fit; NaN and no state where the model fails on the series."""
+        model = MODELS[self.model](self.seasons, self.levels)
+        found = np.full((len(self.ends), self.horizon, len(self.levels)), np.nan)
+        begin = int(self.state["begin"]) if self.state else max(0, self.ends[-1] - model.reach)
+        state, searched = self.state, None
+        for place, end in enumerate(self.ends):
+            values = self.values[min(begin, max(0, end - 1)) : end]
+            last = place == len(self.ends) - 1
+            if len(values) < model.fewest:
+                continue
+            try:
+                if self.state is None and (searched is None or last):
+                    searched = model.fit(values, searched)
+                    state = {**searched, "begin": begin}
+                assert state is not None
+                found[place] = model.forecast(state, values, self.horizon)
+            except Exception:  # noqa: S112 (a library that fails on one series of a thousand must not end the job)
+                continue
+        return np.where(np.isfinite(found).all(axis=(1, 2), keepdims=True), found, np.nan), state
 
 
 class Statistical:
     """A candidate whose series are forecast by the workers, one by one."""
+
+    parallel = True
 
     def __init__(self, name: str, title: str) -> None:
         self.name, self.title = name, title
@@ -92,9 +92,8 @@ class Statistical:
         task.workers.run([works[row] for row in order], done, deadline=task.deadline)
         if counted[0] < len(works):
             spent = time.monotonic() - began
-            raise LeftOutError(
-                f"it would have taken about {spent * len(works) / max(1, counted[0]):.0f} s, and had {spent:.0f} s"
-            )
+            about = f"about {spent * len(works) / counted[0]:.0f} s" if counted[0] else "longer"
+            raise LeftOutError(f"it would have taken {about}, and was given up after {spent:.0f} s")
         return Outcome(found[:-1], found[-1], State({"series": states}))
 
     def again(self, state: State, panel: Panel, horizon: int, levels: tuple[float, ...]) -> Array:
