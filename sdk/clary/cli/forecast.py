@@ -33,7 +33,10 @@ def _input_options(command: Any) -> Any:
         click.option("--timestamp-column", metavar="NAME", help="Column of the times."),
         click.option("--target-column", metavar="NAME", help="Column of the values to forecast."),
         click.option(
-            "--dimension", multiple=True, metavar="NAME", help="Further column that parts the series, such as a store."
+            "--dimension",
+            multiple=True,
+            metavar="NAME",
+            help="Further column that parts the series, such as a store.",
         ),
         click.option("--ignore", multiple=True, metavar="NAME", help="Column to leave out."),
         click.option("--timestamp-format", metavar="FORM", help="Form of the times, such as '%d/%m/%Y %H:%M'."),
@@ -48,7 +51,7 @@ def _input_options(command: Any) -> Any:
             default="auto",
             show_default=True,
             metavar="RULE",
-            help="Value of a step without a row: auto, zero, previous, next, linear, mean, median, min, max, or a number.",
+            help="Value of a step without a row: auto, zero, previous, next, linear, mean, median, min, max, number.",
         ),
         click.option(
             "--fill-end",
@@ -78,7 +81,9 @@ def _input_options(command: Any) -> Any:
 @click.argument("target", type=_PATH)
 @click.option("--horizon", type=int, required=True, help="How many steps to forecast.")
 @click.option("--frequency", help="Time between two points, such as D, H, 15min, W or M; otherwise inferred.")
-@click.option("--related", type=_PATH, help="CSV of features by item and time; those that reach over the horizon help.")
+@click.option(
+    "--related", type=_PATH, help="CSV of features by item and time; those that reach over the horizon help."
+)
 @click.option("--items", type=_PATH, help="CSV of facts about each item.")
 @click.option("--quantiles", default="0.1,0.5,0.9", show_default=True, help="Quantiles to forecast.")
 @click.option(
@@ -88,7 +93,9 @@ def _input_options(command: Any) -> Any:
     help="Candidates: auto, statistical, or names such as ets,trees,deepar.",
 )
 @click.option("--budget", help="Time that the job may take, such as 60s, 5m or 1h; no end otherwise.")
-@click.option("--windows", type=int, help="How many backtests to compare in; otherwise 3 to 8, by the number of series.")
+@click.option(
+    "--windows", type=int, help="How many backtests to compare in; otherwise 3 to 8, by the number of series."
+)
 @_input_options
 @click.option("--seed", type=int, default=0, show_default=True, help="Start of the random numbers.")
 @click.option("--output", "-o", type=_PATH, default="out", show_default=True, help="Folder for the results.")
@@ -96,21 +103,20 @@ def _input_options(command: Any) -> Any:
 def run(target: Path, output: Path, related: Path | None, items: Path | None, as_json: bool, **given: Any) -> None:
     """Choose, backtest and run models on TARGET.csv.
 
-    TARGET holds item_id, timestamp and target_value, under these names or others. Writes forecast.csv, leaderboard.csv,
-    backtests.csv, report.html, summary.json and model.tar.gz into the output folder.
+    TARGET holds item_id, timestamp and target_value, under these names or others. Writes forecast.csv,
+    leaderboard.csv, backtests.csv, report.html, summary.json and model.tar.gz into the output folder.
     """
     began = time.monotonic()
     from clary.cli.forecast_display import Display
-    from clary.forecast import archive, forecasting, output as files, report
+    from clary.forecast import archive, forecasting, report
+    from clary.forecast import output as files
     from clary.forecast.clock import Clock
 
     settings = _settings(given)
     _writable(output)
     with Display() as display:
         clock = Clock(settings.budget, began)
-        result = forecasting.forecast(
-            target, settings, related=related, items=items, watcher=display, clock=clock
-        )
+        result = forecasting.forecast(target, settings, related=related, items=items, watcher=display, clock=clock)
         display.step("writing")
         files.write(result, output)
         archive.save(archive.Kept.of(result), output)
@@ -120,7 +126,9 @@ def run(target: Path, output: Path, related: Path | None, items: Path | None, as
         return
     _show_findings(result.findings)
     _show_leaderboard(result)
-    click.echo(f"forecast  {output / files.FORECAST}\nreport    {output / files.REPORT}\n\nnext, when newer rows have come:")
+    click.echo(
+        f"forecast  {output / files.FORECAST}\nreport    {output / files.REPORT}\n\nnext, when newer rows have come:"
+    )
     click.echo(f"  {program.command('forecast', 'update', str(output), 'NEWER.csv', '--output', 'out-next')}")
 
 
@@ -134,10 +142,11 @@ def run(target: Path, output: Path, related: Path | None, items: Path | None, as
 def update(job: Path, target: Path, related: Path | None, output: Path, as_json: bool) -> None:
     """Forecast again from newer data, without fitting.
 
-    JOB is the output folder of `clary forecast run`, or its model.tar.gz. TARGET holds newer rows, in the same columns; rows
-    that were known before may be there, too, and count. Writes forecast.csv and model.tar.gz.
+    JOB is the output folder of `clary forecast run`, or its model.tar.gz. TARGET holds newer rows, in the same
+    columns; rows that were known before may be there, too, and count. Writes forecast.csv and model.tar.gz.
     """
-    from clary.forecast import archive, forecasting, output as files
+    from clary.forecast import archive, forecasting
+    from clary.forecast import output as files
 
     _writable(output)
     kept = archive.load(job)
@@ -202,7 +211,12 @@ def _show_leaderboard(result: Result) -> None:
             rows.append((entry.title, mark, "", "", "", "", "", f"left out: {entry.left_out}"))
             continue
         weight = f"{entry.weight:.0%}" if entry.weight else ""
-        numbers = (f"{scores.loss:.4f}", f"{scores.wape:.4f}", f"{scores.mase:.3f}", f"{scores.between(0.1, 0.9):.0%}")
+        numbers = (
+            f"{scores.loss:.4f}",
+            f"{scores.wape:.4f}",
+            f"{scores.mase:.3f}",
+            f"{scores.between(0.1, 0.9):.0%}",
+        )
         rows.append((entry.title, mark, *numbers, weight, f"{entry.seconds:.1f} s"))
     headings = ("model", "", "wQL", "WAPE", "MASE", "p10-p90", "weight", "time")
     title = f"Leaderboard, {len(result.ends)} backtests of {len(result.panel):,} series; * is chosen"

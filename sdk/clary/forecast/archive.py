@@ -1,4 +1,4 @@
-"""The fitted job as an artifact of the suite: what was chosen, with its parameters, and the history that it goes on from."""
+"""The fitted job as an artifact of the suite: what was chosen, its parameters, and the history it goes on from."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def load(path: Path) -> Kept:
 
 
 def artifact(kept: Kept) -> Artifact:
-    """The job in the form of every artifact: plain values as JSON, arrays as tensors, and each candidate's own files."""
+    """The job in the form of every artifact: plain values as JSON, arrays as tensors, and candidates' own files."""
     panel = kept.panel
     tensors: dict[str, Array] = {
         "history": np.concatenate(panel.values),

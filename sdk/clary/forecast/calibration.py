@@ -1,7 +1,7 @@
 """Conformal scaling: how much wider or narrower the quantiles must be so that backtests hold what they promise.
 
-For each level the distance of the quantile from the median is multiplied by the factor with which the wanted share of the
-backtest's points would have been on the right side, as in split conformal prediction with a scaled score.
+For each level the distance of the quantile from the median is multiplied by the factor with which the wanted share of
+the backtest's points would have been on the right side, as in split conformal prediction with a scaled score.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def scaled(forecast: Array, levels: Sequence[float], by: Array) -> Array:
 
 
 def crossed(actual: Array, forecast: Array, levels: Sequence[float]) -> Array:
-    """The forecasts (W, N, H, Q), each window scaled by what the others say; of one window, each half of the series."""
+    """The forecasts (W, N, H, Q), each window scaled by what the others say; a single one by halves of the series."""
     out = forecast.copy()
     if len(actual) > 1:
         for window in range(len(actual)):

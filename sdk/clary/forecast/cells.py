@@ -16,7 +16,8 @@ from clary.toolkit.errors import UserError
 
 Array = npt.NDArray[Any]
 _ISO = re.compile(
-    r"(\d{4})[-/.]?(\d{1,2})(?:[-/.]?(\d{1,2}))?(?:[ T]+(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?)?\s*(Z|UTC|[+-]\d{2}:?\d{2})?"
+    r"(\d{4})[-/.]?(\d{1,2})(?:[-/.]?(\d{1,2}))?"
+    r"(?:[ T]+(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?)?\s*(Z|UTC|[+-]\d{2}:?\d{2})?"
 )
 _DAY_MONTH = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})(?:[ T]+(\d{1,2}):(\d{2})(?::(\d{2}))?)?")
 _YEAR = re.compile(r"\d{4}")
@@ -50,8 +51,9 @@ def times(cells: Sequence[str], form: str | None = None) -> Times:
     Where both day/month and month/day fit all cells, UserError asks for the form.
     """
     different = dict.fromkeys(cells)
+    notes: list[str] = []
     if form:
-        found, notes = {cell: _read(cell, lambda text: datetime.strptime(text, form)) for cell in different}, []
+        found = {cell: _read(cell, lambda text: datetime.strptime(text, form)) for cell in different}
     else:
         found, notes = _guessed(list(different))
     number = {cell: place for place, cell in enumerate(different)}
@@ -116,7 +118,8 @@ def _one(text: str, order: str, offsets: dict[str, str]) -> datetime:
     if found := _DAY_MONTH.fullmatch(text):
         one, two, year = int(found[1]), int(found[2]), int(found[3])
         day, month = (one, two) if order == "DM" else (two, one)
-        return datetime(year, month, day, *(int(each or 0) for each in found.groups()[3:]))
+        hour, minute, second = (int(each or 0) for each in found.groups()[3:])
+        return datetime(year, month, day, hour, minute, second)
     if _YEAR.fullmatch(text):
         return datetime(int(text), 1, 1)
     found = _ISO.fullmatch(text)
@@ -139,15 +142,18 @@ def numbers(cells: Sequence[str], *, decimal_comma: bool = False) -> Numbers:
     With ``decimal_comma`` a comma may stand before the fraction, if no cell has a point.
     """
     notes: list[str] = []
-    if decimal_comma and any("," in cell for cell in cells) and not any("." in cell for cell in cells):
-        if all(_COMMA.fullmatch(cell) for cell in cells if not missing(cell)):
-            cells = [cell.replace(",", ".") for cell in cells]
-            notes.append("numbers are read with a decimal comma")
+    if decimal_comma and any("," in cell for cell in cells) and _all_with_comma(cells):
+        cells = [cell.replace(",", ".") for cell in cells]
+        notes.append("numbers are read with a decimal comma")
     found = {cell: _number(cell) for cell in dict.fromkeys(cells)}
     wrong = {cell: reason for cell, reason in found.items() if isinstance(reason, str)}
     bad = {row: wrong[cell] for row, cell in enumerate(cells) if cell in wrong} if wrong else {}
     plain = {cell: np.nan if isinstance(number, str) else number for cell, number in found.items()}
     return Numbers(np.array([plain[cell] for cell in cells], float), bad, notes)
+
+
+def _all_with_comma(cells: Sequence[str]) -> bool:
+    return all(_COMMA.fullmatch(cell) for cell in cells if not missing(cell))
 
 
 def _number(cell: str) -> float | str:

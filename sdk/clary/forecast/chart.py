@@ -1,4 +1,4 @@
-"""Drawings as inline SVG: lines and bands over time, curves, and what belongs to them; sized by the page, not in pixels."""
+"""Drawings as inline SVG: lines, bands and dots within axes, as wide as the page makes them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,9 @@ class Chart:
                 'stroke-linejoin="round"/>'
             )
 
-    def band(self, x: Sequence[float], low: Sequence[float], high: Sequence[float], color: str, opacity: float) -> None:
+    def band(
+        self, x: Sequence[float], low: Sequence[float], high: Sequence[float], color: str, opacity: float
+    ) -> None:
         """The area between two lines."""
         there = [f"{self.across(a):.1f},{self.up(b):.1f}" for a, b in zip(x, high, strict=True)]
         back = [f"{self.across(a):.1f},{self.up(b):.1f}" for a, b in zip(x, low, strict=True)]
@@ -58,7 +60,9 @@ class Chart:
     def dots(self, x: Iterable[float], y: Iterable[float], color: str, *, radius: float = 3.5) -> None:
         """A dot for each point."""
         for a, b in zip(x, y, strict=True):
-            self.parts.append(f'<circle cx="{self.across(a):.1f}" cy="{self.up(b):.1f}" r="{radius}" fill="{color}"/>')
+            self.parts.append(
+                f'<circle cx="{self.across(a):.1f}" cy="{self.up(b):.1f}" r="{radius}" fill="{color}"/>'
+            )
 
     def upright(self, x: float) -> None:
         """A thin line from top to bottom."""

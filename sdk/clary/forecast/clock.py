@@ -17,6 +17,7 @@ WEIGHTS: Mapping[str, float] = {
     "arima": 2.5,
     "deepar": 5.0,
 }
+_MOST = 0.3  # of the remaining time, that a candidate may have whatever its weight
 
 
 class Clock:
@@ -38,8 +39,10 @@ class Clock:
         return None if self.end is None else max(0.0, self.end - time.monotonic())
 
     def share(self, names: Sequence[str]) -> float | None:
-        """When the first of the names must be done, so that the others get their part; None without a budget."""
+        """When the first of the names must be done, so that the others get a part; None without a budget."""
         if self.end is None:
             return None
         weights = [WEIGHTS[name] for name in names]
-        return time.monotonic() + (self.left or 0.0) * weights[0] / sum(weights)
+        # Fewer candidates that are done are worth more than many that were given up.
+        part = max(weights[0] / sum(weights), _MOST)
+        return time.monotonic() + (self.left or 0.0) * part

@@ -11,9 +11,34 @@ from clary.forecast.settings import Roles
 from clary.forecast.table import Table, missing
 from clary.toolkit.errors import UserError
 
-_ITEM = ("item_id", "item", "itemid", "unique_id", "series_id", "series", "sku", "product_id", "product", "id", "name")
+_ITEM = (
+    "item_id",
+    "item",
+    "itemid",
+    "unique_id",
+    "series_id",
+    "series",
+    "sku",
+    "product_id",
+    "product",
+    "id",
+    "name",
+)
 _TIME = ("timestamp", "datetime", "date", "time", "ds", "day", "week", "month", "period", "date_time")
-_TARGET = ("target_value", "target", "value", "demand", "sales", "y", "quantity", "qty", "units", "volume", "load", "amount")
+_TARGET = (
+    "target_value",
+    "target",
+    "value",
+    "demand",
+    "sales",
+    "y",
+    "quantity",
+    "qty",
+    "units",
+    "volume",
+    "load",
+    "amount",
+)
 _LOOKED_AT = 200
 
 
@@ -137,6 +162,7 @@ def _no_numbers(table: Table, rest: Sequence[str]) -> None:
     for name in rest:
         if is_numeric(table, name):
             raise UserError(
-                f"{table.source}: column {name!r} holds numbers and has no part; say --dimension {name} if it parts the "
-                f"series, --ignore {name} to leave it out, or move it to a file for --related if it explains the target"
+                f"{table.source}: column {name!r} holds numbers and has no part; say --dimension {name} if it parts "
+                f"the series, --ignore {name} to leave it out, or move it to a file for --related if it explains the "
+                "target"
             )

@@ -25,9 +25,7 @@ _MOST_VALUES = 20  # of a text feature that is made into columns of zeros and on
 _AHEAD = 0.9  # of the steps of the forecast that must be there for a feature to be known
 
 
-def with_related(
-    panel: Panel, table: Table, columns: Columns, settings: Settings, findings: Findings
-) -> Panel:
+def with_related(panel: Panel, table: Table, columns: Columns, settings: Settings, findings: Findings) -> Panel:
     """The panel with the features of a related table; those that reach over the horizon are known ahead."""
     time = timestamp_column(table, columns.timestamp)
     parts = _key_columns(table, panel, columns)
@@ -125,8 +123,8 @@ def _features(table: Table, names: Sequence[str], findings: Findings) -> tuple[d
         kinds = sorted(set(column.tolist()) - {""})
         if len(kinds) > _MOST_VALUES:
             raise UserError(
-                f"{table.source}, column {name}: a feature of texts may have {_MOST_VALUES} different ones and this has "
-                f"{len(kinds)}; give it as numbers, or leave it out"
+                f"{table.source}, column {name}: a feature of texts may have {_MOST_VALUES} different ones and this "
+                f"has {len(kinds)}; give it as numbers, or leave it out"
             )
         features |= {f"{name}={kind}": (column == kind).astype(float) for kind in kinds}
         findings.repair(table.source, "features of texts", len(kinds), f"{name} is a column of 0 and 1 for each text")

@@ -71,9 +71,10 @@ def filled(values: Array, rule: str) -> Array:
     known = np.flatnonzero(~gaps)
     out = values.copy()
     if rule in (PREVIOUS, NEXT):
-        side = "right" if rule == PREVIOUS else "left"
-        place = np.searchsorted(known, np.arange(len(values)), side) - (1 if rule == PREVIOUS else 0)
-        return values[known[np.clip(place, 0, len(known) - 1)]]
+        steps = np.arange(len(values))
+        place = np.searchsorted(known, steps, "right") - 1 if rule == PREVIOUS else np.searchsorted(known, steps)
+        found: Array = values[known[np.clip(place, 0, len(known) - 1)]]
+        return found
     if rule == LINEAR:
         out[gaps] = np.interp(np.flatnonzero(gaps), known, values[known])
     elif rule == ZERO:

@@ -63,4 +63,7 @@ class Findings:
 
     def as_json(self) -> dict[str, Any]:
         """Both lists, for an artifact or a script."""
-        return {"repairs": [vars(each) for each in self.repairs], "rejected": [vars(each) for each in self.rejections]}
+        return {
+            "repairs": [vars(each) for each in self.repairs],
+            "rejected": [vars(each) for each in self.rejections],
+        }

@@ -1,4 +1,4 @@
-"""The two things one can ask for: a job from a target and what comes with it, and new forecasts of a job on newer data."""
+"""What one can ask for: a job from a target and what comes with it, and new forecasts of a job on newer data."""
 
 from __future__ import annotations
 
@@ -109,7 +109,13 @@ def _roles(kept: Kept, given: Table) -> Roles:
             f"{', '.join(given.names)}"
         )
     rest = tuple(name for name in given.names if name not in wanted)
-    return Roles(columns.item or None, columns.timestamp, columns.target, columns.dimensions, rest)
+    return Roles(
+        item=columns.item or None,
+        timestamp=columns.timestamp,
+        target=columns.target,
+        dimensions=columns.dimensions,
+        ignored=rest,
+    )
 
 
 def _with_features(kept: Kept, panel: Panel, related: Input | None, findings: Findings) -> Panel:
@@ -123,7 +129,8 @@ def _with_features(kept: Kept, panel: Panel, related: Input | None, findings: Fi
     assert newer is not None
     if newer.names != before.names:
         raise UserError(
-            f"{features.source} has the features {', '.join(newer.names)}; the job was fitted with {', '.join(before.names)}"
+            f"{features.source} has the features {', '.join(newer.names)}; the job was fitted with "
+            f"{', '.join(before.names)}"
         )
     if lacking := [n for n, was, now in zip(before.names, before.known, newer.known, strict=True) if was and not now]:
         raise UserError(
@@ -138,4 +145,3 @@ def _with_features(kept: Kept, panel: Panel, related: Input | None, findings: Fi
         whole[:kept_steps] = old[:kept_steps]
         values.append(whole)
     return replace(panel, related=replace(before, values=tuple(values)))
-

@@ -18,18 +18,24 @@ _DAY = 86400
 _SECONDS = {"S": 1, "min": 60, "H": 3600, "D": _DAY, "W": 7 * _DAY}
 _MONTHS = {"M": 1, "Q": 3, "Y": 12}
 _ALIASES = {
-    **{name: "min" for name in ("T", "MIN", "MINUTE", "MINUTES", "MINUTELY")},
-    **{name: "H" for name in ("h", "HOUR", "HOURS", "HOURLY")},
-    **{name: "D" for name in ("d", "DAY", "DAYS", "DAILY")},
-    **{name: "W" for name in ("w", "WEEK", "WEEKS", "WEEKLY")},
-    **{name: "M" for name in ("MS", "ME", "MONTH", "MONTHS", "MONTHLY")},
-    **{name: "Q" for name in ("q", "QS", "QE", "QUARTER", "QUARTERS", "QUARTERLY")},
-    **{name: "Y" for name in ("y", "A", "YS", "YE", "YEAR", "YEARS", "YEARLY", "ANNUAL")},
-    **{name: "S" for name in ("s", "SEC", "SECOND", "SECONDS")},
+    **dict.fromkeys(("T", "MIN", "MINUTE", "MINUTES", "MINUTELY"), "min"),
+    **dict.fromkeys(("h", "HOUR", "HOURS", "HOURLY"), "H"),
+    **dict.fromkeys(("d", "DAY", "DAYS", "DAILY"), "D"),
+    **dict.fromkeys(("w", "WEEK", "WEEKS", "WEEKLY"), "W"),
+    **dict.fromkeys(("MS", "ME", "MONTH", "MONTHS", "MONTHLY"), "M"),
+    **dict.fromkeys(("q", "QS", "QE", "QUARTER", "QUARTERS", "QUARTERLY"), "Q"),
+    **dict.fromkeys(("y", "A", "YS", "YE", "YEAR", "YEARS", "YEARLY", "ANNUAL"), "Y"),
+    **dict.fromkeys(("s", "SEC", "SECOND", "SECONDS"), "S"),
 }
 _SPELLED = re.compile(r"([1-9][0-9]{0,5})?\s*([A-Za-z]+)")
 # Seasons in seconds, for units that have a fixed length; and in steps for those of the calendar.
-_CYCLES = {"S": (60, 3600), "min": (3600, _DAY, 7 * _DAY), "H": (_DAY, 7 * _DAY), "D": (7 * _DAY,), "W": (364 * _DAY,)}
+_CYCLES = {
+    "S": (60, 3600),
+    "min": (3600, _DAY, 7 * _DAY),
+    "H": (_DAY, 7 * _DAY),
+    "D": (7 * _DAY,),
+    "W": (364 * _DAY,),
+}
 _LONGEST_SEASON = 2016
 _SHARE = 0.6  # of the distances that must agree before a frequency is inferred
 
@@ -41,8 +47,8 @@ def frequency(text: str) -> Frequency:
     known = unit if unit in ("min", *_SECONDS, *_MONTHS) else _ALIASES.get(unit, _ALIASES.get(unit.upper(), ""))
     if not known:
         raise UserError(
-            f"--frequency must be a number, which may be left out, and one of Y, Q, M, W, D, H, min and S, such as D or "
-            f"15min; got {text!r}"
+            f"--frequency must be a number, which may be left out, and one of Y, Q, M, W, D, H, min and S, such as D "
+            f"or 15min; got {text!r}"
         )
     return Frequency(known, int(found[1] or 1) if found else 1)
 
@@ -116,10 +122,12 @@ class Grid:
     def _starts(self, ordinals: Array) -> Array:
         unit = self.frequency.unit
         if unit in _MONTHS:
-            return (ordinals * _MONTHS[unit]).astype("M8[M]").astype("M8[s]")
+            months: Array = (ordinals * _MONTHS[unit]).astype("M8[M]").astype("M8[s]")
+            return months
         # Weeks begin on Mondays, and 1970 on a Thursday.
         seconds = ordinals * _SECONDS[unit] - (3 * _DAY if unit == "W" else 0)
-        return seconds.astype("M8[s]")
+        found: Array = seconds.astype("M8[s]")
+        return found
 
 
 def inferred(times: Array, series: Array) -> Frequency:
@@ -154,10 +162,12 @@ def _agreeing(gaps: Array, freq: Frequency) -> Array:
     """Which distances are one step of the frequency."""
     if freq.unit in _MONTHS:
         days = {"M": (28, 31), "Q": (89, 92), "Y": (365, 366)}[freq.unit]
-        return (gaps >= days[0] * _DAY) & (gaps <= days[1] * _DAY)
+        within: Array = (gaps >= days[0] * _DAY) & (gaps <= days[1] * _DAY)
+        return within
     # Weekends and holidays part trading days, which are daily all the same.
     daily = freq.unit == "D" and freq.multiple == 1
-    return (gaps == _SECONDS[freq.unit] * freq.multiple) | (daily & (gaps % _DAY == 0) & (gaps <= 4 * _DAY))
+    found: Array = (gaps == _SECONDS[freq.unit] * freq.multiple) | (daily & (gaps % _DAY == 0) & (gaps <= 4 * _DAY))
+    return found
 
 
 def _are_month_ends(times: Array, freq: Frequency) -> bool:

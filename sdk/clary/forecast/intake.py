@@ -58,7 +58,11 @@ def usable(table: Table, settings: Settings, findings: Findings) -> Rows:
     bad: dict[int, tuple[str, str]] = {}
     names = [columns.item, *columns.dimensions] if columns.item else list(columns.dimensions)
     for name in names:
-        empty = {row: (name, "the cell is empty, so it names no series") for row, c in enumerate(table.columns[name]) if not c}
+        empty = {
+            row: (name, "the cell is empty, so it names no series")
+            for row, c in enumerate(table.columns[name])
+            if not c
+        }
         bad |= empty
     bad |= {row: (columns.target, reason) for row, reason in values.bad.items()}
     bad |= {row: (columns.timestamp, reason) for row, reason in times.bad.items()}
@@ -106,7 +110,9 @@ def on_grid(
     keys, found, first = list[Key](), list[Array](), list[int]()
     counts: dict[str, int] = {}
     earlier = {} if before is None else {key: place for place, key in enumerate(before.keys)}
-    order = [rows.keys.index(key) if key in rows.keys else -1 for key in before.keys] if before else range(len(rows.keys))
+    order = (
+        [rows.keys.index(key) if key in rows.keys else -1 for key in before.keys] if before else range(len(rows.keys))
+    )
     bounds = np.searchsorted(series, np.arange(len(rows.keys) + 1))
     for place, number in enumerate(order):
         part = slice(bounds[number], bounds[number + 1]) if number >= 0 else slice(0, 0)
@@ -154,9 +160,8 @@ def _joined(
         return series, steps, values
     place = int(np.flatnonzero(same)[0])
     lines = rows.lines[order][place : place + 2]
-    text = (
-        f"rows that share a step are joined by their {settings.aggregate}, the first on lines {lines[0]} and {lines[1]}"
-    )
+    where = f"the first on lines {lines[0]} and {lines[1]}"
+    text = f"rows that share a step are joined by their {settings.aggregate}, {where}"
     findings.repair(source, "joined rows", int(same.sum()), text)
     starts = np.concatenate([[True], ~same])
     groups = np.cumsum(starts)

@@ -32,7 +32,7 @@ _FEWEST = 2  # points before a series' first backtest
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of the leaderboard; ``left_out`` says why a candidate has no scores, ``weight`` is that in the ensemble."""
+    """A line of the leaderboard; ``left_out`` says why there are no scores, ``weight`` is that in the ensemble."""
 
     name: str
     title: str
@@ -72,8 +72,8 @@ class Silent:
 class Result:
     """All that a job found. ``backtests`` (W, N, H, Q) and ``forecasts`` (N, H, Q) are calibrated, by candidate.
 
-    ``ends`` are the ends (W) of the backtests' histories, ``actual`` (W, N, H) is what came behind them. ``factors`` are those
-    of the calibration and ``states`` what is kept, of the candidates that the chosen one is made of.
+    ``ends`` are the ends (W) of the backtests' histories, ``actual`` (W, N, H) is what came behind them. ``factors``
+    are those of the calibration and ``states`` what is kept, of the candidates that the chosen one is made of.
     """
 
     settings: Settings
@@ -104,9 +104,15 @@ class Result:
 
 
 def run(
-    panel: Panel, columns: Columns, settings: Settings, findings: Findings, clock: Clock, watcher: Watcher, workers: Workers
+    panel: Panel,
+    columns: Columns,
+    settings: Settings,
+    findings: Findings,
+    clock: Clock,
+    watcher: Watcher,
+    workers: Workers,
 ) -> Result:
-    """The result of trying all candidates of the settings; UserError where the series are too short for a backtest."""
+    """The result of trying all candidates of the settings; UserError where series are too short for a backtest."""
     ends = backtest_ends(panel, settings)
     levels = settings.levels
     actual = np.stack([panel.actual(end, settings.horizon) for end in ends])
@@ -138,7 +144,7 @@ def run(
 
 
 def backtest_ends(panel: Panel, settings: Settings) -> list[int]:
-    """The ends of the backtests' histories, the oldest first, a horizon apart; UserError where there is room for none.
+    """The ends of the backtests' histories, the oldest first, a horizon apart; UserError where there is no room.
 
     At the oldest, half of the series must have a season and some points. Few series are compared in more windows.
     """
@@ -150,7 +156,8 @@ def backtest_ends(panel: Panel, settings: Settings) -> list[int]:
             return [panel.end - settings.horizon * back for back in range(count, 0, -1)]
     raise UserError(
         f"the series are too short to compare forecasts of {settings.horizon} steps: half of them have "
-        f"{int(np.median(lengths))} points or fewer, and {settings.horizon + _FEWEST} are needed; choose a shorter horizon"
+        f"{int(np.median(lengths))} points or fewer, and {settings.horizon + _FEWEST} are needed; choose a shorter "
+        "horizon"
     )
 
 

@@ -28,7 +28,9 @@ def column(level: float) -> str:
     return f"p{round(100 * level, 6):g}"
 
 
-def forecast_rows(panel: Panel, forecast: Array, levels: Sequence[float], wanted: Sequence[float]) -> Iterator[list[Any]]:
+def forecast_rows(
+    panel: Panel, forecast: Array, levels: Sequence[float], wanted: Sequence[float]
+) -> Iterator[list[Any]]:
     """A header, and a row for each series and step of a forecast (N, H, Q)."""
     places = [list(levels).index(level) for level in wanted]
     yield [*panel.names, "timestamp", *map(column, wanted)]
@@ -42,7 +44,20 @@ def leaderboard_rows(result: Result) -> Iterator[list[Any]]:
     """A header, and a row for each candidate, the best first; those left out say why."""
     levels = result.settings.quantiles
     losses = [f"wQL_{column(level)}" for level in levels]
-    yield ["rank", "model", "chosen", "mean_wQL", *losses, "WAPE", "RMSE", "MASE", "coverage_p10_p90", "weight", "seconds", "left_out"]
+    yield [
+        "rank",
+        "model",
+        "chosen",
+        "mean_wQL",
+        *losses,
+        "WAPE",
+        "RMSE",
+        "MASE",
+        "coverage_p10_p90",
+        "weight",
+        "seconds",
+        "left_out",
+    ]
     for rank, entry in enumerate(result.entries, 1):
         found = _scores(entry.scores, levels) if entry.scores else [""] * (len(levels) + 5)
         mark = "yes" if entry.name == result.chosen else ""

@@ -92,6 +92,4 @@ class Panel:
         if statics is not None:
             statics = replace(statics, values=statics.values[list(rows)])
         keys, values = tuple(self.keys[row] for row in rows), tuple(self.values[row] for row in rows)
-        return replace(
-            self, keys=keys, first=self.first[list(rows)], values=values, related=related, statics=statics
-        )
+        return replace(self, keys=keys, first=self.first[list(rows)], values=values, related=related, statics=statics)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clary.forecast.chart import BLUE, INK, ORANGE, QUIET, VERMILION, Chart, limits, number, time_ticks
+from clary.forecast import markup
+from clary.forecast.chart import BLUE, INK, ORANGE, QUIET, Chart, limits, number, time_ticks
 from clary.forecast.job import FALLBACK, Result
 from clary.forecast.output import REPORT, column
 from clary.forecast.scores import losses
@@ -36,7 +37,14 @@ def page(result: Result) -> str:
     panel = result.panel
     title = f"Forecast of {len(panel):,} series, {result.settings.horizon} steps ahead"
     body = "".join(
-        [_head(result, title), _series(result), _leaderboard(result), _backtests(result), _calibration(result), _input(result)]
+        [
+            _head(result, title),
+            _series(result),
+            _leaderboard(result),
+            _backtests(result),
+            _calibration(result),
+            _input(result),
+        ]
     )
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -62,8 +70,11 @@ def _head(result: Result, title: str) -> str:
         (_time(result.seconds), "for the whole job"),
     ]
     boxes = "".join(f'<div class="fact"><b>{escape(big)}</b><span>{small}</span></div>' for big, small in facts)
-    made = f"Learned from {panel.lengths.sum():,} points every {_step(result)}, {first} to {last}; forecast to {until}."
-    return f'<h1>{escape(title)}</h1><p class="quiet">{escape(made)}</p><div class="facts">{boxes}</div>{_verdict(result, better, share)}'
+    made = (
+        f"Learned from {panel.lengths.sum():,} points every {_step(result)}, {first} to {last}; forecast to {until}."
+    )
+    said = _verdict(result, better, share)
+    return f'<h1>{escape(title)}</h1><p class="quiet">{escape(made)}</p><div class="facts">{boxes}</div>{said}'
 
 
 def _verdict(result: Result, better: float, share: float) -> str:
@@ -81,19 +92,17 @@ def _verdict(result: Result, better: float, share: float) -> str:
     if not _LEAST_COVERAGE <= share <= _MOST_COVERAGE:
         said.append("The range from p10 to p90 does not hold what it promises: plan with more room than it shows.")
     if result.findings.rejections:
-        said.append(f"{len({(r.source, r.line) for r in result.findings.rejections}):,} rows could not be read and are left out.")
+        count = len({(each.source, each.line) for each in result.findings.rejections})
+        said.append(f"{count:,} rows could not be read and are left out.")
     return f"<p>{escape(' '.join(said))}</p>" if said else ""
 
 
 def _series(result: Result) -> str:
     rows = _largest(result)
     more = f" The {len(rows)} largest of {len(result.panel):,} are drawn." if len(rows) < len(result.panel) else ""
-    figures = "".join(_drawn(result, row) for row in rows)
-    key = (
-        f'<div class="key"><span><i style="border-color:{INK}"></i>what was</span><span><i style="border-color:{BLUE}"></i>'
-        f'median forecast (p50)</span><span><i class="area" style="background:{BLUE}33"></i>p10 to p90</span></div>'
-    )
-    return f"<h2>The forecast</h2><p>Half of the time the value should be above the blue line, and in four of five cases within the band.{more}</p>{key}<div class=\"grid\">{figures}</div>"
+    key = markup.key((INK, "what was"), (BLUE, "median forecast (p50)"), area=(f"{BLUE}33", "p10 to p90"))
+    text = "Half of the time the value should be above the blue line, and in four of five cases within the band."
+    return markup.section("The forecast", text + more, key, _side_by_side(_drawn(result, row) for row in rows))
 
 
 def _drawn(result: Result, row: int) -> str:
@@ -113,44 +122,43 @@ def _drawn(result: Result, row: int) -> str:
     chart.upright(ahead[0] - 1)
     chart.line(range(len(history)), history.tolist(), INK, width=1.4)
     chart.line(start.tolist(), ends[1].tolist(), BLUE, width=2)
-    total = f"{number(float(middle.sum()))} in all (p50)"
-    return f"<figure><h3>{escape(name)}</h3>{chart.svg(time_ticks(panel.grid.texts(steps), 4))}<figcaption>next {horizon} steps: {total}</figcaption></figure>"
+    caption = f"next {horizon} steps: {number(float(middle.sum()))} in all (p50)"
+    return markup.figure(name, chart.svg(_ticks(result, steps)), caption)
 
 
 def _leaderboard(result: Result) -> str:
     levels = result.settings.quantiles
     shown = levels if len(levels) <= 5 else tuple(level for level in levels if level in (0.1, 0.5, 0.9))
-    heads = ["Model", "Loss", *(f"wQL {column(level)}" for level in shown), "WAPE", "RMSE", "MASE", "p10–p90", "Weight", "Time"]
+    losses_of = [f"wQL {column(level)}" for level in shown]
+    heads = ["Model", "Loss", *losses_of, "WAPE", "RMSE", "MASE", "p10–p90", "Weight", "Time"]
     rows = []
     for entry in result.entries:
         scores = entry.scores
         if scores is None:
-            reason = escape(f"left out: {entry.left_out}")
-            rows.append(f'<tr class="out"><td>{escape(entry.title)}</td><td class="text" colspan="{len(heads) - 1}">{reason}</td></tr>')
+            said = f"left out: {entry.left_out}"
+            rows.append(markup.row([entry.title, said], kind="out", texts=(0, 1), span=len(heads) - 1))
             continue
-        cells = [f"{scores.loss:.4f}", *(f"{scores.weighted_losses[level]:.4f}" for level in shown)]
+        cells = [entry.title, f"{scores.loss:.4f}", *(f"{scores.weighted_losses[level]:.4f}" for level in shown)]
         cells += [f"{scores.wape:.4f}", number(scores.rmse), f"{scores.mase:.3f}", f"{scores.between(0.1, 0.9):.0%}"]
         cells += [f"{entry.weight:.0%}" if entry.weight else "", _time(entry.seconds)]
-        marked = ' class="chosen"' if entry.name == result.chosen else ""
-        inner = "".join(f"<td>{each}</td>" for each in cells)
-        rows.append(f"<tr{marked}><td>{escape(entry.title)}</td>{inner}</tr>")
-    head = "".join(f"<th>{each}</th>" for each in heads)
+        rows.append(markup.row(cells, kind="chosen" if entry.name == result.chosen else ""))
     mean = ", ".join(column(level) for level in levels)
     text = (
-        f"Each model forecast {len(result.ends)} times from what was known then, and was compared with what came. Loss is the "
-        f"weighted quantile loss, mean of {mean}: 0 is perfect, and the lowest is chosen. WAPE is the sum of the median's errors "
-        "over the sum of the values. MASE below 1 is better than repeating the last season within the history."
+        f"Each model forecast {len(result.ends)} times from what was known then, and was compared with what came. "
+        f"Loss is the weighted quantile loss, mean of {mean}: 0 is perfect, and the lowest is chosen. WAPE is the sum "
+        "of the median's errors over the sum of the values. MASE below 1 is better than repeating the last season "
+        "within the history."
     )
-    return f'<h2>The models compared</h2><p>{text}</p><div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+    return markup.section("The models compared", text, markup.table(heads, rows))
 
 
 def _backtests(result: Result) -> str:
-    figures = "".join(_tested(result, row) for row in _largest(result)[: _SHOWN // 2])
+    figures = _side_by_side(_tested(result, row) for row in _largest(result)[: _SHOWN // 2])
     text = (
-        "What the chosen model would have said at earlier times (blue), each time with nothing known behind the dotted line, "
-        "and what came (black)."
+        "What the chosen model would have said at earlier times (blue), each time with nothing known behind the "
+        "dotted line, and what came (black)."
     )
-    return f'<h2>Backtests</h2><p>{text}</p><div class="grid">{figures}</div>{_by_step(result)}'
+    return markup.section("Backtests", text, figures, _by_step(result))
 
 
 def _tested(result: Result, row: int) -> str:
@@ -171,8 +179,8 @@ def _tested(result: Result, row: int) -> str:
         chart.line(at.tolist(), middle.tolist(), BLUE, width=1.6)
         chart.upright(float(at[0]) - 0.5)
     chart.line(range(len(values)), values.tolist(), INK, width=1.3)
-    ticks = time_ticks(panel.grid.texts(np.arange(begin, begin + len(values))), 4)
-    return f"<figure><h3>{escape(name)}</h3>{chart.svg(ticks)}</figure>"
+    steps = np.arange(begin, begin + len(values))
+    return markup.figure(name, chart.svg(_ticks(result, steps)))
 
 
 def _by_step(result: Result) -> str:
@@ -191,11 +199,8 @@ def _by_step(result: Result) -> str:
         chart.line(range(1, horizon + 1), curve.tolist(), colors[name], width=2)
     step = max(1, round(horizon / 6))
     ticks = [(float(each), str(each)) for each in range(1, horizon + 1, step)]
-    key = (
-        f'<div class="key"><span><i style="border-color:{BLUE}"></i>{escape(result.entry.title)}</span>'
-        f'<span><i style="border-color:{ORANGE}"></i>repeating the last season</span></div>'
-    )
-    return f'<div class="two"><figure><h3>Loss by steps ahead</h3>{chart.svg(ticks)}{key}</figure></div>'
+    key = markup.key((BLUE, result.entry.title), (ORANGE, "repeating the last season"))
+    return f'<div class="two">{markup.figure("Loss by steps ahead", chart.svg(ticks) + key)}</div>'
 
 
 def _calibration(result: Result) -> str:
@@ -208,36 +213,49 @@ def _calibration(result: Result) -> str:
     chart.line(levels, shares, BLUE, width=2)
     chart.dots(levels, shares, BLUE)
     ticks = [(each / 4, f"{each / 4:.0%}") for each in range(5)]
-    rows = "".join(
-        f"<tr><td>{column(level)}</td><td>{level:.1%}</td><td>{share:.1%}</td></tr>"
+    rows = [
+        markup.row([column(level), f"{level:.1%}", f"{share:.1%}"])
         for level, share in zip(levels, shares, strict=True)
-    )
+    ]
     between = scores.between(0.1, 0.9)
     text = (
-        "A quantile keeps its word if that share of what comes lies below it. The range from p10 to p90 should hold 80% of the "
-        f"points, and held {between:.0%} in the backtests. Each backtest was calibrated by the others only."
+        "A quantile keeps its word if that share of what comes lies below it. The range from p10 to p90 should hold "
+        f"80% of the points, and held {between:.0%} in the backtests. Each backtest was calibrated by the others only."
     )
-    table = f'<table><thead><tr><th>Quantile</th><th>Meant to lie below</th><th>Lay below</th></tr></thead><tbody>{rows}</tbody></table>'
-    figure = f"<figure><h3>Promised (across) and kept (up)</h3>{chart.svg(ticks, share=True)}</figure>"
-    warned = "" if _LEAST_COVERAGE <= between <= _MOST_COVERAGE else f'<p style="color:{VERMILION}">This is far from 80%.</p>'
-    return f'<h2>Calibration</h2><p>{text}</p>{warned}<div class="two">{figure}<div class="scroll">{table}</div></div>'
+    if not _LEAST_COVERAGE <= between <= _MOST_COVERAGE:
+        text += " This is far from 80%."
+    drawing = markup.figure("Promised (across) and kept (up)", chart.svg(ticks, share=True))
+    table = markup.table(["Quantile", "Meant to lie below", "Lay below"], rows)
+    return markup.section("Calibration", text, f'<div class="two">{drawing}{table}</div>')
 
 
 def _input(result: Result) -> str:
     findings = result.findings
-    repairs = "".join(
-        f'<tr><td class="text">{escape(each.source)}</td><td class="text">{escape(each.kind)}</td><td>{each.count:,}</td>'
-        f'<td class="text">{escape(each.text)}</td></tr>'
+    repairs = [
+        markup.row([each.source, each.kind, f"{each.count:,}", each.text], texts=(0, 1, 3))
         for each in findings.repairs
-    )
-    head = '<tr><th>File</th><th class="text">What</th><th>How often</th><th class="text">What was done</th></tr>'
-    table = f'<div class="scroll"><table><thead>{head}</thead><tbody>{repairs}</tbody></table></div>' if repairs else "<p>Nothing had to be changed.</p>"
+    ]
+    table = markup.table(["File", "What", "How often", "What was done"], repairs, texts=(0, 1, 3)) if repairs else ""
+    text = "What was decided or repaired while reading." if repairs else "Nothing had to be decided or repaired."
     left = "".join(f"<li>{escape(str(each))}</li>" for each in findings.rejections[:_LISTED])
     more = len(findings.rejections) - _LISTED
-    rest = f"<p>and {more:,} more, all in <code>rejected.csv</code></p>" if more > 0 else ""
+    rest = f"<p>and {more:,} more, all in rejected.csv</p>" if more > 0 else ""
     rejected = f"<h3>Rows that are left out</h3><ul>{left}</ul>{rest}" if left else ""
-    made = f'<p class="quiet">Made by Clary {escape(package_version())}. The numbers of this page are in <code>summary.json</code>, <code>leaderboard.csv</code> and <code>backtests.csv</code>.</p>'
-    return f"<h2>The input</h2><p>What was decided or repaired while reading.</p>{table}{rejected}{made}"
+    made = (
+        f"Made by Clary {package_version()}. The numbers are also in summary.json, leaderboard.csv and backtests.csv."
+    )
+    return markup.section("The input", text, table, rejected, f'<p class="quiet">{escape(made)}</p>')
+
+
+def _side_by_side(figures: Iterable[str]) -> str:
+    return f'<div class="grid">{"".join(figures)}</div>'
+
+
+def _ticks(result: Result, steps: Array) -> list[tuple[float, str]]:
+    """Some of the steps' times; months and longer ones without their day."""
+    grid = result.panel.grid
+    texts = grid.texts(steps)
+    return time_ticks([text[:7] for text in texts] if grid.frequency.unit in "MQY" else texts, 4)
 
 
 def _largest(result: Result) -> list[int]:
@@ -257,7 +275,16 @@ def _three(result: Result, quantiles_HQ: Array) -> tuple[Array, Array, Array]:
 
 
 def _step(result: Result) -> str:
-    words = {"S": "second", "min": "minute", "H": "hour", "D": "day", "W": "week", "M": "month", "Q": "quarter", "Y": "year"}
+    words = {
+        "S": "second",
+        "min": "minute",
+        "H": "hour",
+        "D": "day",
+        "W": "week",
+        "M": "month",
+        "Q": "quarter",
+        "Y": "year",
+    }
     freq = result.panel.grid.frequency
     return words[freq.unit] if freq.multiple == 1 else f"{freq.multiple} {words[freq.unit]}s"
 

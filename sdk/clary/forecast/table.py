@@ -67,7 +67,9 @@ def read(given: Path | str | Any, findings: Findings, name: str = "") -> Table:
         return _of_text(_text(Path(given)), Path(given).name, findings)
     if hasattr(given, "columns"):
         return _of_frame(given, name or "the data frame")
-    raise UserError(f"{name or 'the input'} must be the path of a CSV file or a data frame; got {type(given).__name__}")
+    raise UserError(
+        f"{name or 'the input'} must be the path of a CSV file or a data frame; got {type(given).__name__}"
+    )
 
 
 def _text(path: Path) -> str:

@@ -1,5 +1,6 @@
-"""Processes that forecast series for a job, on all cores; each is a program of its own, so that a user's script is never run again.
+"""Processes that forecast series for a job, on all cores.
 
+Each is a program of its own, so that a user's script is not run again, as the standard library's processes do.
 What goes through their pipes was pickled by this same package a moment ago, on this machine.
 """
 
@@ -33,7 +34,9 @@ class Workers:
     """As many worker processes as there are cores, started at the first work."""
 
     def __init__(self, count: int | None = None) -> None:
-        self._count = count or max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+        self._count = count or max(
+            1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        )
         self._children: list[subprocess.Popen[bytes]] = []
         self._waiting: set[int] = set()
 
@@ -72,7 +75,7 @@ class Workers:
         *,
         deadline: float | None = None,
     ) -> None:
-        """Do the works in order; ``done(number, result)`` is called here for each, and stops the rest where it is False.
+        """Do the works in order; ``done(number, result)`` is called here for each, and False from it stops the rest.
 
         No work begins behind the deadline (of ``time.monotonic``), and one that takes much longer is given up.
         """

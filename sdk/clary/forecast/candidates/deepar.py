@@ -63,9 +63,7 @@ class DeepAR:
         found = np.full((len(panel), horizon, len(levels)), np.nan)
         records = list(_records(panel, rows, horizon))
         for start in range(0, len(rows), 256):
-            part = instances(
-                records[start : start + 256], model.fields, model.prediction_length, model.frequency
-            )
+            part = instances(records[start : start + 256], model.fields, model.prediction_length, model.frequency)
             paths_NST = model.sample(part, _SAMPLES)
             found[rows[start : start + 256]] = np.quantile(paths_NST, levels, axis=1).transpose(1, 2, 0)
         return found

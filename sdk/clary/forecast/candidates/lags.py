@@ -1,7 +1,7 @@
 """Lagged values, seasons, the calendar and companions of a target as a table for trees. R rows, F features.
 
-A row is a series, an origin (the number of points known) and a step ahead; all of its values are divided by the series' own
-level and spread before the origin, so that one model serves series of any size.
+A row is a series, an origin (the number of points known) and a step ahead; all of its values are measured by the
+series' own level and spread before the origin, so that one model serves series of any size.
 """
 
 from __future__ import annotations

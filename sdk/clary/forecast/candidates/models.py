@@ -1,8 +1,9 @@
-"""Exponential smoothing, Theta, ARIMA, a decomposition and sporadic demand for one series, each in the same three parts.
+"""Exponential smoothing, Theta, ARIMA, a decomposition and sporadic demand, each for one series and in two parts.
 
-``fit`` gives a state of plain values, ``forecast`` applies a state to points without fitting. Hyndman et al. (2002) for ETS,
-Fiorucci et al. (2016) for Theta, Box and Jenkins for ARIMA with conditional sums of squares, Bandara et al. (2021) for MSTL,
-Croston (1972), Syntetos and Boylan (2005), Teunter et al. (2011) and Petropoulos and Kourentzes (2015) for sporadic demand.
+``fit`` gives a state of plain values, ``forecast`` applies a state to points without fitting. Hyndman et al. (2002)
+for ETS, Fiorucci et al. (2016) for Theta, Box and Jenkins for ARIMA with conditional sums of squares, Bandara et al.
+(2021) for MSTL, Croston (1972), Syntetos and Boylan (2005), Teunter et al. (2011) and Petropoulos and Kourentzes
+(2015) for sporadic demand.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class Model:
     fewest = 3  # points
     seasons_back, points_back = 20, 200
 
-    def __init__(self, seasons: Sequence[int], levels: Sequence[float]) -> None:
+    def __init__(self, seasons: Sequence[int], levels: Sequence[float] | Array) -> None:
         self.season, self.seasons, self.levels = seasons[0], tuple(seasons), np.array(levels)
 
     @property
@@ -172,7 +173,7 @@ class Arima(Model):
 class Mstl(Model):
     """Two seasons taken away by local regression, damped exponential smoothing of the rest, and the seasons again."""
 
-    def __init__(self, seasons: Sequence[int], levels: Sequence[float]) -> None:
+    def __init__(self, seasons: Sequence[int], levels: Sequence[float] | Array) -> None:
         super().__init__(seasons, levels)
         self._latest: tuple[int, tuple[Array, dict[int, Array]]] | None = None
 
@@ -196,7 +197,8 @@ class Mstl(Model):
         rest, seasonal = self._parts(values)
         moved = sum(np.resize(part[-period:], horizon) for period, part in seasonal.items())
         inner = Ets((1,), self.levels).forecast(state, rest, horizon)
-        return inner + np.asarray(moved)[:, None]
+        found: Array = inner + np.asarray(moved)[:, None]
+        return found
 
     def _parts(self, values: Array) -> tuple[Array, dict[int, Array]]:
         # A fit is followed by a forecast from the same points.

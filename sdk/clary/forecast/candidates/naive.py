@@ -1,7 +1,7 @@
 """What needs no fitting: the last season again, and draws from the past (NPTS). H steps, Q levels.
 
-NPTS is the non-parametric time series forecaster of Gasthaus et al. (2019, section on baselines) and of Amazon Forecast: the
-past points are the distribution, and those of the same season and of late count most.
+NPTS is the non-parametric time series forecaster of Amazon Forecast and GluonTS: the past points are the
+distribution, and those of the same season and of late count most.
 """
 
 from __future__ import annotations

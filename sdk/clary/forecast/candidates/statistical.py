@@ -1,7 +1,7 @@
 """Models of one series alone, from statsforecast: what a worker process computes, and the candidates that ask for it.
 
-A model is searched and fitted once at the oldest of the ends that are compared, and its parameters hold for the later ones;
-the last fit, at the end of the series, keeps the form that was found. H steps, Q levels, W ends.
+A model is searched and fitted once at the oldest of the ends that are compared, and its parameters hold for the later
+ones; the last fit, at the end of the series, keeps the form that was found. H steps, Q levels, W ends.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Work:
     state: Mapping[str, Any] | None = None
 
     def answer(self) -> tuple[Array, Mapping[str, Any] | None]:
-        """The forecasts (W, H, Q) and the state of the last fit; NaN and no state where the model fails on the series."""
+        """The forecasts (W, H, Q) and the state of the last fit; NaN and none where the model fails on the series."""
         model = MODELS[self.model](self.seasons, self.levels)
         found = np.full((len(self.ends), self.horizon, len(self.levels)), np.nan)
         begin = int(self.state["begin"]) if self.state else max(0, self.ends[-1] - model.reach)

@@ -104,7 +104,7 @@ class Trees:
 def _boosted(
     task: Task, panel: Panel, rounds: Sequence[int], validation: Table | None, share: float, before: int
 ) -> list[tuple[bytes, int]]:
-    """A booster for each of the quantiles, side by side, in that share of the time; ``before`` were fitted already."""
+    """A booster for each of the quantiles, side by side, in that share of the time; ``before`` are fitted already."""
     rows = drawn(panel, task.horizon, _ROWS, np.random.default_rng(task.seed), season=panel.grid.season)
     train = _table(Lags(panel, task.horizon), rows)
     turns = -(-len(FITTED) // len(task.workers))
@@ -154,9 +154,7 @@ def _matrix(table: Table, like: Any = None) -> Any:
     return xgboost.QuantileDMatrix(features, targets, weight=weights, max_bin=_PARAMETERS["max_bin"], ref=like)
 
 
-def _forecast(
-    models: Sequence[tuple[bytes, int]], panel: Panel, horizon: int, levels: Sequence[float]
-) -> Array:
+def _forecast(models: Sequence[tuple[bytes, int]], panel: Panel, horizon: int, levels: Sequence[float]) -> Array:
     """The quantiles (N, H, Q) behind the panel's end, NaN for series with too few points."""
     import xgboost
 
