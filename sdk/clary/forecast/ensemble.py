@@ -1,6 +1,7 @@
 """A weighted mean of candidates' quantiles, with weights that lower the loss of the backtests most.
 
-Greedy selection with replacement (Caruana et al. 2004): the candidate that helps most is added, again and again.
+Half of the weight is by greedy selection with replacement (Caruana et al. 2004): the candidate that helps most is
+added, again and again. A few backtests are a small sample, so the other half is shared out by the candidates' own losses.
 """
 
 from __future__ import annotations
@@ -17,11 +18,29 @@ Array = npt.NDArray[Any]
 _PICKS = 24
 _PATIENCE = 6
 _POINTS = 15_000
+_GREEDY = 0.5  # share of the greedy weights
+_STEEPNESS, _FAR = 3, 1.5  # how fast a share falls with the loss, and from which multiple of the best on it is none
+_LEAST = 0.02
 NAME, TITLE = "ensemble", "Ensemble"
 
 
 def weights(actual: Array, forecasts: Mapping[str, Array], levels: Sequence[float]) -> dict[str, float]:
-    """The weights of the candidates, which add up to 1; those of no use are left out."""
+    """The weights of the candidates, which add up to 1; those far behind the best are left out."""
+    known = ~np.isnan(actual)
+    loss = {name: float(losses(actual[known], each[known], levels).sum()) for name, each in forecasts.items()}
+    best = min(loss.values())
+    near = {name: (best / each) ** _STEEPNESS for name, each in loss.items() if each <= _FAR * best}
+    picked = _picked(actual, forecasts, levels)
+    shares = {
+        name: _GREEDY * picked.get(name, 0.0) + (1 - _GREEDY) * near.get(name, 0.0) / sum(near.values())
+        for name in forecasts
+    }
+    kept = {name: share for name, share in shares.items() if share >= _LEAST}
+    return {name: share / sum(kept.values()) for name, share in kept.items()}
+
+
+def _picked(actual: Array, forecasts: Mapping[str, Array], levels: Sequence[float]) -> dict[str, float]:
+    """The weights of greedy selection."""
     names = list(forecasts)
     places = np.flatnonzero(~np.isnan(actual).ravel())
     # Some ten thousand points tell the same as all.

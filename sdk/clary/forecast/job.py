@@ -27,6 +27,7 @@ from clary.toolkit.errors import UserError
 
 Array = npt.NDArray[Any]
 FALLBACK = "seasonal_naive"
+_CLEARLY = 0.97  # of the ensemble's loss: what a single candidate must stay below to be chosen in its place
 _FEWEST = 2  # points before a series' first backtest
 
 
@@ -216,7 +217,7 @@ def _judged(
     entries = sorted(
         (Entry(e.name, e.title, e.seconds, e.scores, e.left_out, mixed.get(e.name, 0.0)) for e in entries), key=_rank
     )
-    best = next(each.name for each in entries if each.name in (*tried, ensemble.NAME))
+    best = _best(entries, tried)
     kept = [name for name in mixed if mixed[name]] if best == ensemble.NAME else [best]
     return Result(
         settings=settings,
@@ -234,6 +235,14 @@ def _judged(
         states={name: raw[name].state for name in kept},
         seconds=clock.elapsed,
     )
+
+
+def _best(entries: Sequence[Entry], tried: Sequence[str]) -> str:
+    """The ensemble, unless a candidate alone is clearly better: what is mixed depends less on chance."""
+    losses = {each.name: each.scores.loss for each in entries if each.scores and each.name in (*tried, ensemble.NAME)}
+    first = min(losses, key=lambda name: losses[name])
+    mixed = losses.get(ensemble.NAME, float("inf"))
+    return ensemble.NAME if losses[first] > _CLEARLY * mixed else first
 
 
 def _rank(entry: Entry) -> float:

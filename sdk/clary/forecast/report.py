@@ -145,7 +145,7 @@ def _leaderboard(result: Result) -> str:
     mean = ", ".join(column(level) for level in levels)
     text = (
         f"Each model forecast {len(result.ends)} times from what was known then, and was compared with what came. "
-        f"Loss is the weighted quantile loss, mean of {mean}: 0 is perfect, and the lowest is chosen. WAPE is the sum "
+        f"Loss is the weighted quantile loss, mean of {mean}: 0 is perfect, the lowest is chosen. WAPE is the sum "
         "of the median's errors over the sum of the values. MASE below 1 is better than repeating the last season "
         "within the history."
     )
@@ -219,8 +219,9 @@ def _calibration(result: Result) -> str:
     ]
     between = scores.between(0.1, 0.9)
     text = (
-        "A quantile keeps its word if that share of what comes lies below it. The range from p10 to p90 should hold "
-        f"80% of the points, and held {between:.0%} in the backtests. Each backtest was calibrated by the others only."
+        "A quantile keeps its word if that share of what comes lies below it. The range from p10 to p90 should "
+        f"hold 80% of the points, and held {between:.0%} in the backtests. Each backtest was calibrated by the "
+        "others only."
     )
     if not _LEAST_COVERAGE <= between <= _MOST_COVERAGE:
         text += " This is far from 80%."
