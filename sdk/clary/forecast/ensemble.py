@@ -1,7 +1,8 @@
 """A weighted mean of candidates' quantiles, with weights that lower the loss of the backtests most.
 
 Half of the weight is by greedy selection with replacement (Caruana et al. 2004): the candidate that helps most is
-added, again and again. A few backtests are a small sample, so the other half is shared out by the candidates' own losses.
+added, again and again. A few backtests are a small sample, so the other half is shared out by the candidates' own
+losses.
 """
 
 from __future__ import annotations

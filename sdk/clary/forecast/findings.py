@@ -59,7 +59,7 @@ class Findings:
         more = f" (and {len(found) - len(listed)} more)" if len(found) > len(listed) else ""
         rest = "; ".join(f"line {each.line}, column {each.column}: {each.reason}" for each in listed[1:])
         reason = f"{listed[0].reason}{'; ' + rest if rest else ''}{more}; {len(found)} of {rows} rows cannot be used"
-        raise DataError(reason, source=source, row=listed[0].line, field=listed[0].column, kind="line")
+        raise DataError(reason, source=source, row=listed[0].line, column=listed[0].column or None, kind="line")
 
     def as_json(self) -> dict[str, Any]:
         """Both lists, for an artifact or a script."""

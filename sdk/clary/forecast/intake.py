@@ -179,7 +179,7 @@ def _check_span(source: str, rows: Rows, grid: Grid, steps: Array, end: int) -> 
         f"{str(far).replace('T', ' ')} is far from the other times: {int(end - steps.min()):,} steps of "
         f"{grid.frequency} for {len(steps):,} values; is the year right, or the frequency?"
     )
-    raise DataError(reason, source=source, row=line, field=rows.columns.timestamp, kind="line")
+    raise DataError(reason, source=source, row=line, column=rows.columns.timestamp, kind="line")
 
 
 def _continued(before: Panel, place: int, steps: Array, values: Array) -> tuple[Array, Array]:

@@ -41,7 +41,7 @@ class Table:
 
     def error(self, row: int, column: str, reason: str) -> DataError:
         """An error that names the file, the line and the column."""
-        return DataError(reason, source=self.source, row=self.lines[row], field=column, kind="line")
+        return DataError(reason, source=self.source, row=self.lines[row], column=column, kind="line")
 
     def without(self, rows: set[int]) -> Table:
         """The table without those rows."""
