@@ -24,11 +24,20 @@ BENCHMARKS = {
     "boosting": ["--quick"],
     "boosting_large": ["--quick"],
     "random_cut_forest": ["--quick"],
+    "forecast": ["--quick"],
     "hosts": ["--quick"],
     "interruptions": ["--quick"],
     "serving": ["--seconds", "1", "--rounds", "1"],
 }
-ON_PUBLIC_DATA = ("kmeans", "knn", "linear_learner", "factorization_machines", "boosting", "random_cut_forest")
+ON_PUBLIC_DATA = (
+    "kmeans",
+    "knn",
+    "linear_learner",
+    "factorization_machines",
+    "boosting",
+    "random_cut_forest",
+    "forecast",
+)
 
 
 def main() -> int:

@@ -23,7 +23,7 @@ from clary.forecast.panel import Panel
 from clary.forecast.scores import Scores, naive_errors, scored
 from clary.forecast.settings import Settings
 from clary.forecast.workers import Workers
-from clary.toolkit.errors import UserError
+from clary.toolkit.errors import PlatformError, UserError
 
 Array = npt.NDArray[Any]
 FALLBACK = "seasonal_naive"
@@ -133,7 +133,7 @@ def run(
         )
         try:
             raw[name] = _whole(candidate.run(task), raw.get(FALLBACK), bounded)
-        except LeftOutError as reason:
+        except (LeftOutError, PlatformError) as reason:
             entries.append(Entry(name, candidate.title, time.monotonic() - began, left_out=str(reason)))
             watcher.end(entries[-1])
             continue

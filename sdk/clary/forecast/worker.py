@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import warnings
+from typing import Any
 
 from clary.forecast.candidates import models
-from clary.forecast.workers import READY, Work, receive, send
+from clary.forecast.workers import READY, Failed, Work, receive, send
 
 
 def main() -> None:
@@ -22,7 +23,14 @@ def main() -> None:
             works: list[Work] = receive(source)
         except EOFError:
             return
-        send(sink, [work.answer() for work in works])
+        send(sink, _answers(works))
+
+
+def _answers(works: list[Work]) -> list[Any] | Failed:
+    try:
+        return [work.answer() for work in works]
+    except Exception as error:  # it is told to the job, which goes on without the candidate
+        return Failed(f"{type(error).__name__}: {error}")
 
 
 if __name__ == "__main__":

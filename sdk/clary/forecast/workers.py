@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import IO, Any, Protocol
 
 from clary.toolkit.errors import PlatformError
@@ -28,6 +29,13 @@ class Work(Protocol):
 
     def answer(self) -> Any:
         """What is sent back."""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """What a worker sends in place of answers: the reason."""
+
+    reason: str
 
 
 class Workers:
@@ -78,6 +86,7 @@ class Workers:
         """Do the works in order; ``done(number, result)`` is called here for each, and False from it stops the rest.
 
         No work begins behind the deadline (of ``time.monotonic``), and one that takes much longer is given up.
+        PlatformError where a work fails or a worker dies.
         """
         self.ready()
         shared = _Shared(len(works), deadline)
@@ -164,7 +173,11 @@ def _serve(child: subprocess.Popen[bytes], works: Sequence[Work], shared: _Share
         while numbers := shared.take():
             began = time.monotonic()
             send(child.stdin, [works[number] for number in numbers])
-            for number, result in zip(numbers, receive(child.stdout), strict=True):
+            answers = receive(child.stdout)
+            if isinstance(answers, Failed):
+                failure = PlatformError(f"a worker process failed: {answers.reason}")
+                break
+            for number, result in zip(numbers, answers, strict=True):
                 shared.results.put((number, result))
             shared.note(len(numbers), time.monotonic() - began)
     except (OSError, EOFError, ValueError, pickle.UnpicklingError):
