@@ -105,7 +105,7 @@ def limits(*values: Array, zero: bool = False) -> tuple[float, float]:
 def time_ticks(texts: Sequence[str], count: int = 5) -> list[tuple[float, str]]:
     """About so many of the times, evenly, as ticks at their places."""
     step = max(1, math.ceil(len(texts) / count))
-    return [(float(place), texts[place].removesuffix(":00")) for place in range(0, len(texts), step)]
+    return [(float(place), texts[place]) for place in range(0, len(texts), step)]
 
 
 def number(value: float) -> str:

@@ -253,10 +253,12 @@ def _side_by_side(figures: Iterable[str]) -> str:
 
 
 def _ticks(result: Result, steps: Array) -> list[tuple[float, str]]:
-    """Some of the steps' times; months and longer ones without their day."""
+    """Some of the steps' times: months and longer ones without their day, and hours without their year."""
     grid = result.panel.grid
     texts = grid.texts(steps)
-    return time_ticks([text[:7] for text in texts] if grid.frequency.unit in "MQY" else texts, 4)
+    if grid.frequency.unit in ("M", "Q", "Y"):
+        return time_ticks([text[:7] for text in texts], 4)
+    return time_ticks(texts, 4) if len(texts[0]) == len("2024-01-31") else time_ticks([t[5:16] for t in texts], 3)
 
 
 def _largest(result: Result) -> list[int]:

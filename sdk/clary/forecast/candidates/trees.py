@@ -25,7 +25,8 @@ Table = tuple[Array, Array, Array]
 FITTED = (0.1, 0.5, 0.9)
 _ROWS = 50_000  # for training
 _ROUNDS, _PATIENCE = 500, 30
-_SHARE_OF_SEARCH = 0.55  # of the time: the rest is for the fit to all points, which needs no looks at a validation
+_WHOLE = 0.9  # of the rounds that the second fit must come to
+_SHARE_OF_SEARCH = 0.5  # of the time: the rest is for the fit to all points, which needs no looks at a validation
 _PARAMETERS: Mapping[str, Any] = {
     "tree_method": "hist",
     "objective": "reg:quantileerror",
@@ -92,9 +93,11 @@ class Trees:
         else:
             found = _boosted(task, begin, [_ROUNDS // 5] * 3, None, _SHARE_OF_SEARCH, 0)
         windows = [_forecast(found, task.panel.until(end), task.horizon, task.levels) for end in task.ends]
+        # What was fitted to all but the last windows forecasts better than what had no time to learn.
         try:
             final = _boosted(task, task.panel, [rounds for _, rounds in found], None, 0.8, 3)
-        except LeftOutError:  # what was fitted to all but the last windows forecasts, too
+            final = [new if new[1] >= _WHOLE * old[1] else old for new, old in zip(final, found, strict=True)]
+        except LeftOutError:
             final = found
         files = {f"trees-{level}.ubj": model for level, (model, _) in zip(FITTED, final, strict=True)}
         return Outcome(np.stack(windows), _forecast(final, task.panel, task.horizon, task.levels), State({}, files))
