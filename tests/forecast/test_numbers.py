@@ -98,6 +98,12 @@ def test_the_ensemble_leaves_out_what_is_far_off_and_is_no_worse_than_the_worst(
     assert mixed < min(losses(actual, each, LEVELS).sum() for each in good.values())
 
 
+def test_perfect_forecasts_share_the_weight() -> None:
+    actual = np.ones((2, 3, 4))
+    perfect = np.ones((2, 3, 4, 3))
+    assert sum(ensemble.weights(actual, {"a": perfect, "b": perfect}, LEVELS).values()) == pytest.approx(1.0)
+
+
 def panel(count: int = 4, length: int = 60) -> Panel:
     rng = np.random.default_rng(3)
     values = tuple(10 + rng.normal(size=length) for _ in range(count))

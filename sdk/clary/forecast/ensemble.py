@@ -28,7 +28,9 @@ NAME, TITLE = "ensemble", "Ensemble"
 def weights(actual: Array, forecasts: Mapping[str, Array], levels: Sequence[float]) -> dict[str, float]:
     """The weights of the candidates, which add up to 1; those far behind the best are left out."""
     known = ~np.isnan(actual)
-    loss = {name: float(losses(actual[known], each[known], levels).sum()) for name, each in forecasts.items()}
+    # A forecast may be perfect.
+    floor = 1e-9 * float(np.abs(actual[known]).sum()) + 1e-300
+    loss = {name: float(losses(actual[known], each[known], levels).sum()) + floor for name, each in forecasts.items()}
     best = min(loss.values())
     near = {name: (best / each) ** _STEEPNESS for name, each in loss.items() if each <= _FAR * best}
     picked = _picked(actual, forecasts, levels)
