@@ -55,6 +55,12 @@ def test_seasons_are_those_of_the_calendar(text: str, seasons: tuple[int, ...]) 
     assert Grid(frequency(text)).seasons == seasons
 
 
+def test_sporadic_days_are_daily() -> None:
+    days = np.flatnonzero(np.random.default_rng(0).random(300) < 0.3)
+    times = (np.datetime64("2024-01-01") + days).astype("M8[s]")
+    assert str(inferred(times, np.zeros(len(times), int))) == "D"
+
+
 def test_times_at_random_have_no_frequency() -> None:
     times = np.array(["2024-01-01", "2024-01-03", "2024-02-11", "2024-02-12", "2024-05-01"], "M8[s]")
     with pytest.raises(UserError, match="the frequency is not clear"):

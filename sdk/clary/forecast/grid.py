@@ -37,6 +37,8 @@ _CYCLES = {
     "W": (364 * _DAY,),
 }
 _LONGEST_SEASON = 2016
+_SPORADIC_SHARE = 0.1  # of single steps, in sporadic demand with enough rows
+_FEWEST_SPORADIC = 20  # distances
 _SHARE = 0.6  # of the distances that must agree before a frequency is inferred
 
 
@@ -139,12 +141,20 @@ def inferred(times: Array, series: Array) -> Frequency:
         raise UserError("the frequency cannot be inferred from series of one point each; give --frequency")
     found = _of_gap(_most(gaps))
     share = _agreeing(gaps, found).mean()
-    if share < _SHARE:
-        raise UserError(
-            f"the frequency is not clear: only {share:.0%} of the neighbors are {found} apart; give --frequency, to "
-            "which times are then aligned"
-        )
-    return found
+    if share >= _SHARE:
+        return found
+    if _is_sporadic(gaps):
+        return _of_gap(int(gaps.min()))
+    raise UserError(
+        f"the frequency is not clear: only {share:.0%} of the neighbors are {found} apart; give --frequency, to "
+        "which times are then aligned"
+    )
+
+
+def _is_sporadic(gaps: Array) -> bool:
+    """Whether the distances are whole steps of the shortest one, as where something is sold on some days only."""
+    single = float((gaps == gaps.min()).mean())
+    return len(gaps) >= _FEWEST_SPORADIC and single >= _SPORADIC_SHARE and bool((gaps % gaps.min() == 0).all())
 
 
 def _of_gap(gap: int) -> Frequency:

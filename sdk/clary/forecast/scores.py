@@ -18,7 +18,8 @@ Array = npt.NDArray[Any]
 class Scores:
     """Errors over all windows, series and steps: those of the quantiles weighted by the sum of the absolute targets.
 
-    ``coverage`` is the share of points below each quantile; ``weighted_losses`` is by level, and ``loss`` their mean.
+    ``coverage`` is the share of points up to each quantile, ``below`` of those below it;
+    ``weighted_losses`` is by level, and ``loss`` their mean.
     """
 
     weighted_losses: Mapping[float, float]
@@ -26,6 +27,7 @@ class Scores:
     rmse: float
     mase: float
     coverage: Mapping[float, float]
+    below: Mapping[float, float]
 
     @property
     def loss(self) -> float:
@@ -33,8 +35,8 @@ class Scores:
         return float(np.mean(list(self.weighted_losses.values())))
 
     def between(self, low: float, high: float) -> float:
-        """The share of points between two quantiles."""
-        return self.coverage[high] - self.coverage[low]
+        """The share of points between two quantiles, those on them among them."""
+        return self.coverage[high] - self.below[low]
 
 
 def losses(actual: Array, forecast: Array, levels: Sequence[float]) -> Array:
@@ -59,13 +61,15 @@ def scored(actual: Array, forecast: Array, levels: Sequence[float], wanted: Sequ
     count = np.maximum(known.sum(axis=-1), 1)
     scaled = np.abs(error).sum(axis=-1) / count / np.maximum(naive, 1e-12)
     usable = known.any(axis=-1) & (naive > 0)
-    below = {level: float((actual <= forecast[..., place])[known].mean()) for place, level in enumerate(levels)}
+    upto = {level: float((actual <= forecast[..., place])[known].mean()) for place, level in enumerate(levels)}
+    below = {level: float((actual < forecast[..., place])[known].mean()) for place, level in enumerate(levels)}
     return Scores(
         weighted_losses=weighted,
         wape=float(np.abs(error).sum()) / size,
         rmse=float(np.sqrt((error**2).sum() / max(1, known.sum()))),
         mase=float(scaled[usable].mean()) if usable.any() else float("nan"),
-        coverage=below,
+        coverage=upto,
+        below=below,
     )
 
 
