@@ -62,9 +62,9 @@ class Boosting:
         stop = time.monotonic() + self.seconds
         train = _matrix(self.train)
         watched = [(_matrix(self.validation, train), "next")] if self.validation else []
-        stops: list[Any] = [_timed(stop)]
-        if self.validation:
-            stops.append(xgboost.callback.EarlyStopping(_PATIENCE, save_best=True))
+        # The clock comes last: the library asks no further callback once one has ended the training.
+        early = [xgboost.callback.EarlyStopping(_PATIENCE, save_best=True)] if self.validation else []
+        stops = [*early, _timed(stop)]
         parameters = {**_PARAMETERS, "quantile_alpha": self.level, "seed": self.seed}
         booster = xgboost.train(
             parameters, train, num_boost_round=self.rounds, evals=watched, verbose_eval=False, callbacks=stops
