@@ -28,6 +28,7 @@ BENCHMARKS = {
     "ntm": ["--quick"],
     "blazingtext": ["--seeds", "1", "--epochs", "1", "--modes", "batch_skipgram"],
     "deepar": ["--quick"],
+    "forecast": ["--quick"],
     "hosts": ["--quick"],
     "interruptions": ["--quick"],
     "serving": ["--seconds", "1", "--rounds", "1"],
@@ -43,6 +44,7 @@ ON_PUBLIC_DATA = (
     "boosting",
     "random_cut_forest",
     "deepar",
+    "forecast",
 )
 
 

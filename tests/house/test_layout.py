@@ -18,7 +18,7 @@ ROOTS = {
     "algorithms": {"algorithms", "toolkit"},
     "containers": {"container"},
     "datasets": {"datasets"},
-    "sdk": {"cli", "plane", "runner", "sdk"},
+    "sdk": {"cli", "forecast", "plane", "runner", "sdk"},
 }
 # What cannot be named better does not belong together.
 FORBIDDEN = {"utils", "util", "helpers", "helper", "common", "base", "manager", "managers", "misc", "core"}

@@ -37,8 +37,9 @@ class HyperparameterError(UserError):
 class DataError(UserError):
     """A record cannot be used; the text begins with where it is.
 
-    Rows and columns count from 1, as an editor shows them. ``row`` is None where a format has no rows; ``kind`` is
-    what the format calls one. ``field`` is the path of a value within a record, such as ``target[3]``.
+    Rows and columns count from 1, as an editor shows them; a column may also be named. ``row`` is None where a format
+    has no rows; ``kind`` is what the format calls one. ``field`` is the path of a value within a record, such as
+    ``target[3]``.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class DataError(UserError):
         *,
         source: str = "",
         row: int | None = None,
-        column: int | None = None,
+        column: int | str | None = None,
         field: str = "",
         kind: str = "row",
     ) -> None:

@@ -14,6 +14,7 @@ from clary.cli.catalog import algorithms, describe
 from clary.cli.data import data
 from clary.cli.demo import demo
 from clary.cli.explanation import explain
+from clary.cli.forecast import forecast
 from clary.cli.generation import generate
 from clary.cli.prediction import predict
 from clary.cli.serving import serve
@@ -40,7 +41,7 @@ def commands() -> None:
     """Train and serve the built-in algorithms on this machine."""
 
 
-for _command in (algorithms, describe, train, predict, explain, serve, data, generate, demo):
+for _command in (algorithms, describe, train, predict, explain, serve, forecast, data, generate, demo):
     commands.add_command(_command)
 
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from clary.sdk.failures import EndpointFailedError as EndpointFailedError
     from clary.sdk.failures import RequestRefusedError as RequestRefusedError
     from clary.sdk.failures import TrainingFailedError as TrainingFailedError
+    from clary.sdk.forecasting import ForecastJob as ForecastJob
+    from clary.sdk.forecasting import forecast as forecast
     from clary.sdk.inputs import TrainingInput as TrainingInput
     from clary.sdk.job import TrainingJob as TrainingJob
     from clary.sdk.model import Model as Model
@@ -23,6 +25,7 @@ _HOMES = {
     "EndpointFailedError": "failures",
     "Estimator": "estimator",
     "Explanation": "explanation",
+    "ForecastJob": "forecasting",
     "Model": "model",
     "Predictions": "answers",
     "Predictor": "predictor",
@@ -31,6 +34,7 @@ _HOMES = {
     "TrainingFailedError": "failures",
     "TrainingInput": "inputs",
     "TrainingJob": "job",
+    "forecast": "forecasting",
 }
 
 
