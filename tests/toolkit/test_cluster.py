@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from clary.toolkit import cluster as cluster_module
 from clary.toolkit import cluster as clusters
 from clary.toolkit.cluster import Array, Cluster
 from clary.toolkit.errors import PlatformError
@@ -292,3 +293,18 @@ def test_a_watch_takes_no_message_and_ends_with_its_block() -> None:
         return heard.is_set(), float(found)
 
     assert on_all(work, HOSTS[:2]) == [(False, 4.0)] * 2
+
+
+def test_a_message_under_way_is_not_taken_for_a_farewell(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster_module, "LOOK_UP", 1e-4)
+    content = np.full(1 << 22, ord("{"), np.uint8)
+
+    def work(cluster: Cluster) -> tuple[bool, bool]:
+        heard = threading.Event()
+        with cluster.watched(heard.set):
+            same = all(np.array_equal(cluster.broadcast(content), content) for _ in range(20))
+            cluster.sum(np.ones(1))
+        cluster.sum(np.ones(1))  # nobody leaves before all have looked
+        return heard.is_set(), same
+
+    assert on_all(work) == [(False, True)] * 3

@@ -234,6 +234,7 @@ class _Peer:
         # Messages are read through a buffer, so that a small one costs one system call and not three.
         self._buffer = memoryview(bytearray(READ_AHEAD))
         self._held = self._buffer[:0]
+        self._reading = threading.Lock()  # a message is read whole, so that who looks between two sees a beginning
 
     @property
     def own_address(self) -> str:
@@ -241,19 +242,30 @@ class _Peer:
         return str(self._connection.getsockname()[0])
 
     def leaving(self) -> bool:
-        """Whether the host has left or says why it does; what it has sent stays to be read."""
+        """Whether the host has left or says why it does; what it has sent stays to be read.
+
+        False while a message is being read, as its reader hears of that himself.
+        """
+        if not self._reading.acquire(blocking=False):
+            return False
+        try:
+            begun = self._beginning()
+        except OSError:
+            return True
+        finally:
+            self._reading.release()
+        return begun is not None and (not begun or begun[_LENGTH:] == b"{")  # arrays begin with a list of their types
+
+    def _beginning(self) -> bytes | None:
+        """The first bytes of the next message, None if they have not come, nothing if there will be none."""
         begun = bytes(self._held[: _LENGTH + 1])
-        if len(begun) <= _LENGTH:
-            try:
-                more = self._onlooker.recv(_LENGTH + 1 - len(begun), socket.MSG_PEEK)
-            except BlockingIOError:  # nothing has come, or somebody else has read it meanwhile
-                return False
-            except OSError:
-                return True
-            if not more:
-                return True
-            begun += more
-        return begun[_LENGTH:] == b"{"  # arrays begin with a list of their types
+        if len(begun) > _LENGTH:
+            return begun
+        try:
+            more = self._onlooker.recv(_LENGTH + 1 - len(begun), socket.MSG_PEEK)
+        except BlockingIOError:
+            return None
+        return more and begun + more
 
     def send(self, arrays: Sequence[Array]) -> None:
         """Hand the arrays over; PlatformError if the host has left."""
@@ -267,7 +279,8 @@ class _Peer:
     def receive(self, *, most: int | None = None, seconds: float = SILENCE) -> list[Array]:
         """The arrays of the next message, each its own to change; PlatformError says why there is none."""
         try:
-            arrays = self._arrays(most, time.monotonic() + seconds)
+            with self._reading:
+                arrays = self._arrays(most, time.monotonic() + seconds)
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise PlatformError(f"host {self.host} has left the job: {error}; see its log") from error
         return arrays
