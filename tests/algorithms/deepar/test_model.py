@@ -115,7 +115,7 @@ def test_a_series_has_the_same_samples_beside_any_others(indices: list[int], nam
 def test_the_number_of_paths_at_once_does_not_matter(monkeypatch: pytest.MonkeyPatch, together: int) -> None:
     asked, known = forecaster(), some(8)
     whole = asked.sample(known, 10)
-    monkeypatch.setattr(model, "PATHS_AT_ONCE", together)
+    monkeypatch.setattr(model, "PATHS_OF_A_CORE", together)
     assert asked.sample(known, 10) == pytest.approx(whole, rel=1e-3, abs=1e-4)
 
 
