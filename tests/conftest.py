@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
 import pytest
@@ -14,6 +15,10 @@ settings.register_profile(
     "suite", deadline=None, max_examples=50, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("suite")
+
+# Each of several workers has its share of the cores; libraries read this when they are loaded.
+workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
 
 # A shell that runs the tests in the background lets them ignore interrupts, and what they start would too.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from clary.algorithms import registry
-from exam.room import clean_environment
+from exam.programs import clean_environment
 
 WITHOUT = """
 import sys

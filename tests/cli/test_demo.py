@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from command import clary
-from exam.room import clean_environment
+from exam.programs import clean_environment
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ import pytest
 
 from clary.cli.main import run
 from command import PROGRAM, clary
-from exam.room import clean_environment
+from exam.programs import clean_environment
 
 
 @pytest.mark.parametrize(

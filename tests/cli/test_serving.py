@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from command import PROGRAM
-from exam.room import clean_environment
+from exam.programs import clean_environment
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no signal that asks a process to end")

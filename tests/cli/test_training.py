@@ -16,7 +16,7 @@ import pytest
 from clary.algorithms import registry
 from clary.cli.main import run
 from command import PROGRAM, clary
-from exam.room import clean_environment
+from exam.programs import clean_environment
 
 Finished = subprocess.CompletedProcess[str]
 

@@ -25,7 +25,8 @@ from clary.toolkit.errors import UserError
 from clary.toolkit.media import MediaType
 from clary.toolkit.spec import AlgorithmSpec
 from exam import material
-from exam.room import Outcome, clean_environment
+from exam.programs import clean_environment
+from exam.room import Outcome
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 SUPPORT = Path(__file__).parents[1] / "support"

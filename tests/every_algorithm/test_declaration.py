@@ -20,7 +20,7 @@ from clary.toolkit.errors import HyperparameterError
 from clary.toolkit.parameters import AUTO, ChoiceParameter, Parameter
 from clary.toolkit.spec import AlgorithmSpec, Metric
 from exam import legal, service_model
-from exam.room import clean_environment
+from exam.programs import clean_environment
 
 REPOSITORY = Path(__file__).parents[2]
 IMAGE = "111122223333.dkr.ecr.eu-west-1.amazonaws.com/clary:1"

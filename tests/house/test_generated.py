@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from exam.room import clean_environment
+from exam.programs import clean_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from exam.room import clean_environment
+from exam.programs import clean_environment
 
 PROGRAM = [sys.executable, "-m", "clary.cli.main"]
 

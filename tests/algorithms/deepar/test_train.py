@@ -54,6 +54,8 @@ def test_the_log_says_what_others_look_for(tmp_path: Path) -> None:
     assert "Evaluating model accuracy on testset using 100 samples" in found.lines
     for epoch in range(3):
         assert said(found, f"Epoch[{epoch}] avg_epoch_loss=")
+        (speed,) = said(found, f"Epoch[{epoch}] Batch[5]\t")
+        assert re.fullmatch(r".*\tSpeed: \d+\.\d\d samples/sec\tloss=-?\d+\.\d{6}", speed)
     assert len(said(found, "processed a total of ")) == 3
     assert len(said(found, "best epoch loss so far: ") + said(found, "loss did not improve")) == 3
     for score in (

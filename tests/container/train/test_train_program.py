@@ -21,7 +21,8 @@ from clary.toolkit.codecs import recordio
 from clary.toolkit.errors import PlatformError
 from clary.toolkit.job import Job
 from exam.pipes import Feeder, feeding
-from exam.room import Outcome, Room, ask_to_stop, clean_environment, once
+from exam.programs import clean_environment
+from exam.room import Outcome, Room, ask_to_stop, once
 
 SPEC = registry.spec("kmeans")
 CSV = "text/csv;label_size=0"

@@ -5,8 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +17,7 @@ import numpy as np
 from clary.toolkit import media
 from clary.toolkit.codecs import record_protobuf
 from clary.toolkit.spec import AlgorithmSpec, Field
-from exam.room import clean_environment
+from exam import programs
 
 START = 30.0  # seconds
 Rows = list[dict[str, list[float]]]
@@ -48,12 +46,9 @@ class Endpoint:
 
     def __init__(self, root: Path, algorithm: str, **environment: str) -> None:
         self._log = root.parent / f"{root.name}-serve.log"
-        command = [sys.executable, "-m", "clary.container", "serve", "--root", str(root), "--algorithm", algorithm]
-        command += ["--host", "127.0.0.1", "--port", "0", "--workers", "1"]
-        with self._log.open("wb") as stream:
-            self.process = subprocess.Popen(
-                command, env=clean_environment() | environment, stdout=stream, stderr=subprocess.STDOUT
-            )
+        arguments = ["serve", "--root", str(root), "--algorithm", algorithm]
+        arguments += ["--host", "127.0.0.1", "--port", "0", "--workers", "1"]
+        self.process = programs.start(algorithm, arguments, self._log, environment)
         self.port = 0
 
     def __enter__(self) -> Endpoint:

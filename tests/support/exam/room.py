@@ -9,8 +9,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +21,8 @@ from clary.container import train_program
 from clary.container.layout import Layout
 from clary.toolkit.artifact import MANIFEST, Artifact
 from clary.toolkit.spec import AlgorithmSpec
+from exam import programs
+from exam.programs import Program
 
 Files = Mapping[str, bytes]
 Watch = Callable[[str], None]
@@ -142,14 +142,10 @@ class Room:
 
     def start(self, **environment: str) -> Running:
         """Start the program as a process of its own."""
-        command = [sys.executable, "-m", "clary.container", "train"]
-        command += ["--root", str(self.root), "--algorithm", self.spec.name]
         self.root.mkdir(parents=True, exist_ok=True)
         log = self.root / "log"
-        with log.open("wb") as stream:
-            process = subprocess.Popen(
-                command, env=clean_environment() | environment, stdout=stream, stderr=subprocess.STDOUT
-            )
+        arguments = ["train", "--root", str(self.root), "--algorithm", self.spec.name]
+        process = programs.start(self.spec.name, arguments, log, environment)
         return Running(process, log, self)
 
     def _json(self, path: Path, content: Any) -> None:
@@ -161,7 +157,7 @@ class Room:
 class Running:
     """A train program in a process of its own, whose log grows in a file."""
 
-    process: subprocess.Popen[bytes]
+    process: Program
     log: Path
     room: Room
 
@@ -257,8 +253,3 @@ def fingerprint(folder: Path) -> dict[str, tuple[int, str]]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
-
-
-def clean_environment() -> dict[str, str]:
-    """This process's environment for a child, in which the repository's own folders hide no package."""
-    return {**os.environ, "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}

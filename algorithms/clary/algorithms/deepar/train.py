@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -71,10 +72,11 @@ def _fit(
     loop = Loop(job, replicas, network, optimizer, epochs=hp.epochs, clip=CLIP, schedule=schedule, look=PRINT_EVERY)
     loss = math.nan
     for epoch in loop:
+        pace = _Pace()
         with one_thread():
             for batch in epoch.steps(_batches(job, replicas, windows, draws, epoch.number, sharded)):
                 epoch.learn(loop.module(batch), len(batch))
-                _report_batch(job, replicas, loop, epoch)
+                _report_batch(job, replicas, loop, epoch, pace)
         loss = epoch.loss
         loop.keep_best(loss)
         _report_epoch(job, replicas, loop, epoch)
@@ -125,12 +127,29 @@ def _batches(
             yield windows.cut(index_B[own], first_B, hp.context_length, hp.context_length + hp.prediction_length)
 
 
-def _report_batch(job: Job[Hyperparameters], replicas: Replicas, loop: Loop, epoch: Epoch) -> None:
-    if loop.step % PRINT_EVERY == 0:
-        loss = epoch.loss
-        if replicas.leads:
-            job.log.say(f"Epoch[{epoch.number}] Batch[{loop.step}] avg_epoch_loss={loss:.6f}")
-            job.log.metric("train:loss:batch", loss, epoch=epoch.number, batch=loop.step)
+class _Pace:
+    """How fast an epoch goes."""
+
+    def __init__(self) -> None:
+        self._records, self._since = 0, time.perf_counter()
+
+    def rate(self, records: int) -> float:
+        """Records a second since the last call, by the number of this epoch's so far."""
+        now, more = time.perf_counter(), records - self._records
+        seconds = now - self._since
+        self._records, self._since = records, now
+        return more / max(seconds, 1e-9)
+
+
+def _report_batch(job: Job[Hyperparameters], replicas: Replicas, loop: Loop, epoch: Epoch, pace: _Pace) -> None:
+    if loop.step % PRINT_EVERY or not replicas.leads:
+        return
+    place = f"Epoch[{epoch.number}] Batch[{loop.step}]"
+    rate = pace.rate(epoch.records)
+    job.log.say(f"{place} avg_epoch_loss={epoch.loss:.6f}")
+    job.log.metric("train:loss:batch", epoch.loss, epoch=epoch.number, batch=loop.step)
+    if loop.step:
+        job.log.say(f"{place}\tSpeed: {rate:.2f} samples/sec\tloss={epoch.loss:.6f}")
 
 
 def _report_epoch(job: Job[Hyperparameters], replicas: Replicas, loop: Loop, epoch: Epoch) -> None:
