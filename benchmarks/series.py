@@ -45,6 +45,11 @@ class Series:
                     stream.write(json.dumps({"start": start, "target": values}) + "\n")
         return paths
 
+    def before(self) -> Series:
+        """The same task one horizon earlier: the last points of the training data are to be forecast."""
+        short = [(start, points[: -self.horizon]) for start, points in self.train]
+        return Series(self.name, self.horizon, short, self.train)
+
     def seasonal_naive(self) -> Array:
         """The points of the last day before, again and again (N, horizon); a missing one is its day before's."""
         return np.stack([_again(_filled(points)[: -self.horizon], self.horizon) for _, points in self.test])
