@@ -40,6 +40,7 @@ OPTIONAL_FILES = {
     "managed.py",
     "moments.py",
     "record.py",
+    "ring.py",
     "rounds.py",
     "scoring.py",
     "search.py",

@@ -24,9 +24,9 @@ from clary.algorithms.xgboost.model import (
     loaded,
     messages,
     settings,
-    together,
     translated,
 )
+from clary.algorithms.xgboost.ring import together
 from clary.algorithms.xgboost.spec import COMPUTED, SPEC, Hyperparameters
 from clary.toolkit import media
 from clary.toolkit.artifact import Artifact
