@@ -109,14 +109,15 @@ class Template:
         )
         self._children: dict[int, Forked] = {}
         self._started: list[int] = []
+        self._over = False
         self._changed = threading.Condition()
         threading.Thread(target=self._listen, daemon=True).start()
 
     @classmethod
     def of(cls, algorithm: str) -> Template:
-        """The algorithm's template."""
+        """The algorithm's template; where none is named, and the program must find out, the one that is there."""
         kept = cls._kept
-        if kept is None or kept.algorithm != algorithm:
+        if kept is None or algorithm not in ("", kept.algorithm):
             if kept is not None:
                 kept.close()
             kept = cls._kept = cls(algorithm)
@@ -130,7 +131,8 @@ class Template:
         with self._changed:
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
-            assert self._changed.wait_for(lambda: self._started, 60), "the template does not answer"
+            self._changed.wait_for(lambda: self._started or self._over)
+            assert self._started, "the template has ended"
             return self._children[self._started.pop()]
 
     def close(self) -> None:
@@ -150,4 +152,7 @@ class Template:
                         self._changed.notify_all()
                     else:
                         self._children.pop(message["ended"]).ended(message["code"])
+        with self._changed:
+            self._over = True
+            self._changed.notify_all()
         self._process.wait()

@@ -2,7 +2,7 @@
 
 For each line on its standard input it forks a child that runs ``train`` or ``serve`` as ``python -m clary.container``
 does, and says the child's number on its standard output, and later the child's exit status. It starts no thread, so
-that nothing is lost in a fork.
+that nothing is lost in a fork. Without a name, no algorithm's libraries are loaded.
 """
 
 from __future__ import annotations
@@ -52,8 +52,9 @@ def main(name: str) -> int:
 def _load(name: str) -> None:
     for module in LOADED:
         importlib.import_module(module)
-    registry.trainer(name)
-    registry.predictor(name)
+    if name:
+        registry.trainer(name)
+        registry.predictor(name)
     if "torch" in sys.modules:
         # The first optimizer of a process loads it.
         importlib.import_module("torch._dynamo")
