@@ -21,26 +21,31 @@ TOOLS := $(VENV)/tools.stamp
 PEERS := $(VENV)/peers.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test gpu generate docs bench clean
+.PHONY: help setup demo lint check test exhaustive gpu generate docs bench clean
 
 help: ## list the verbs
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(LOCAL) $(TOOLS) ## create .venv with everything that developing needs
 
 demo: $(LOCAL) ## train, deploy and predict on real data; a minute the first time, then seconds
 	@$(BIN)/clary demo
 
-check: setup ## format, lint, types, imports, generated text, quick tests: in under three minutes
+lint: setup ## format, lint, types, imports, generated text
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/clary generate --check
-	$(TESTS) -q -m "not slow and not gpu and not docker"
 
-test: setup ## the whole test suite
-	$(TESTS) -m "not gpu and not docker"
+check: lint ## the same and the quick tests
+	$(TESTS) -q -m "not slow and not exhaustive and not gpu and not docker"
+
+test: setup ## the whole test suite, in under fifteen minutes on two cores
+	$(TESTS) -m "not exhaustive and not gpu and not docker"
+
+exhaustive: setup ## checks that take hundreds of jobs each: half an hour
+	$(TESTS) -m exhaustive
 
 gpu: setup ## the tests that need a CUDA device, on a machine that has one
 	$(PY) -m pytest -m gpu

@@ -214,7 +214,7 @@ def drawn(strategy: SearchStrategy[dict[str, str]], check: Callable[[dict[str, s
     quiet(given(strategy)(check))()
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_legal_hyperparameters_train(algorithm: AlgorithmSpec) -> None:
     def check(hyperparameters: dict[str, str]) -> None:
         assert refusal(algorithm, hyperparameters) == ""
@@ -222,7 +222,7 @@ def test_legal_hyperparameters_train(algorithm: AlgorithmSpec) -> None:
     drawn(legal.modest(algorithm), check)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_extreme_hyperparameters_train_or_are_refused_by_name(algorithm: AlgorithmSpec) -> None:
     usual = registry.example(algorithm.name).hyperparameters
 
