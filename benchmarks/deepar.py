@@ -1,11 +1,12 @@
 """DeepAR on real series beside GluonTS: quantile losses, seconds of an epoch and of forecasts, memory.
 
-    python -m benchmarks.deepar --data FOLDER [--only quality|tuned|speed|memory] [--seeds 3] [--quick] [--json FILE]
+    python -m benchmarks.deepar --data FOLDER [--only quality|tuned|speed|memory|kills] [--seeds 3] [--json FILE]
 
 FOLDER holds m4-hourly, ETTh1 and the PJM load, anywhere below. Both programs read the same JSON Lines, have the same
 layers, context and batches and take as many steps; each forecasts with 100 samples, and both are scored by the same
 code. On ETTh1 and PJM the last week is forecast day by day. Needs gluonts with torch and lightning.
 ``tuned`` chooses among a few settings by the last window before the test of m4-hourly, then scores the chosen one.
+``kills`` ends jobs at random moments and starts them again, beside the same job left alone.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks import series
+from benchmarks.interruptions import LONGEST, contents, lives
 from benchmarks.programs import Channel, TrainingJob, timed, watched
 from benchmarks.report import Row, keep, met, show
 from benchmarks.series import Series
@@ -81,7 +83,7 @@ def main() -> None:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="folder with the public files")
-    parser.add_argument("--only", choices=("quality", "tuned", "speed", "memory"))
+    parser.add_argument("--only", choices=("quality", "tuned", "speed", "memory", "kills"))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="few steps, one seed, small memory run")
     parser.add_argument("--json", type=Path, help="file for the results")
@@ -105,6 +107,9 @@ def main() -> None:
         if options.only in (None, "memory"):
             results["memory"] = [memory(1_000 if options.quick else 10_000, 1_000, Path(scratch))]
             show("Peak memory of a training program", results["memory"])
+        if options.data is not None and options.only in (None, "kills"):
+            results["kills"] = [killed(series.m4_hourly(options.data), 2 if options.quick else 10, Path(scratch))]
+            show("Killed and started again beside left alone", results["kills"])
     keep(options.json, results)
 
 
@@ -145,10 +150,10 @@ def tuned(data: Series, size: Size, scratch: Path) -> list[Row]:
     found = []
     for settings in SETTINGS:
         print(f"{settings} ...", file=sys.stderr, flush=True)
-        run = clary(validation, size, 0, scratch, **settings)
+        run = clary(validation, size, 0, scratch, settings)
         found.append(validation.scaled_error(np.median(run.paths, axis=1)))
     best = int(np.argmin(found))
-    run = clary(data, size, 0, scratch, **SETTINGS[best])
+    run = clary(data, size, 0, scratch, SETTINGS[best])
     error = data.scaled_error(np.median(run.paths, axis=1))
     told = ["" if place != best else f"{error:.3f}" for place in range(len(SETTINGS))]
     bar = {"bar": f"test < {NAIVE_MASE}", "met": met(error < NAIVE_MASE)}
@@ -197,15 +202,57 @@ def memory(count: int, length: int, scratch: Path) -> Row:
     return {"series": count, "points": length, "seconds": usage.seconds, "MiB": usage.resident / 2**20, **bar}
 
 
-def clary(data: Series, size: Size, seed: int, scratch: Path, **given: str) -> Run:
+def killed(data: Series, kills: int, scratch: Path) -> Row:
+    """Jobs that are killed so many times in all: their last losses, and how many models are the other's."""
+    size = Size(64, 150)
+    alone = laid_out(data, size, Path(tempfile.mkdtemp(dir=scratch)))
+    began = time.perf_counter()
+    lives(alone, None)
+    seconds = time.perf_counter() - began
+    rng, died, found = np.random.default_rng(0), 0, list[TrainingJob]()
+    while died < kills:
+        found.append(laid_out(data, size, Path(tempfile.mkdtemp(dir=scratch)), checkpoints=True))
+        while not lives(found[-1], float(rng.uniform(0, LONGEST * seconds)) if died < kills else None):
+            died += 1
+    losses = [_last_loss(each) for each in (alone, *found)]
+    identical = sum(contents(each) == contents(alone) for each in found)
+    return {
+        "kills": died,
+        "jobs": len(found),
+        "loss alone": losses[0],
+        "farthest": max(losses[1:], key=lambda each: abs(each - losses[0])),
+        "identical models": f"{identical} of {len(found)}",
+        "bar": "the same loss",
+        "met": met(all(each == losses[0] for each in losses)),
+    }
+
+
+def _last_loss(job: TrainingJob) -> float:
+    log = (job.layout.root / "log").read_text(encoding="utf-8")
+    return float(re.findall(spec("deepar").metric("train:final_loss").regex, log)[-1])
+
+
+def laid_out(
+    data: Series, size: Size, folder: Path, given: Mapping[str, str] | None = None, *, checkpoints: bool = False
+) -> TrainingJob:
+    """A job in the folder that learns from the set."""
+    train, _ = data.write(folder)
+    epochs = max(1, round(size.steps / batches(data, size)))
+    settings = {"time_freq": "H", "context_length": str(data.horizon), "prediction_length": str(data.horizon)}
+    settings |= {"epochs": str(epochs), "mini_batch_size": str(size.batch), **(given or {})}
+    channels = {"train": Channel((train,), "json")}
+    return TrainingJob(folder / "job", "deepar", settings, channels, checkpoints=checkpoints)
+
+
+def batches(data: Series, size: Size) -> int:
+    """How many batches an epoch of both has."""
+    return -(-max(10 * size.batch, len(data.train)) // size.batch)
+
+
+def clary(data: Series, size: Size, seed: int, scratch: Path, given: Mapping[str, str] | None = None) -> Run:
     """A training job of the train program, and the forecasts of its model."""
     folder = Path(tempfile.mkdtemp(dir=scratch))
-    train, _ = data.write(folder)
-    batches = -(-max(10 * size.batch, len(data.train)) // size.batch)
-    epochs = max(1, round(size.steps / batches))
-    settings = {"time_freq": "H", "context_length": str(data.horizon), "prediction_length": str(data.horizon)}
-    settings |= {"epochs": str(epochs), "mini_batch_size": str(size.batch), **given}
-    job = TrainingJob(folder / "job", "deepar", settings, {"train": Channel((train,), "json")})
+    job = laid_out(data, size, folder, given)
     log = folder / "log.txt"
     seconds = timed(["sh", "-c", f"{' '.join(job.command)} > {log}"], CLARY_SEED=str(seed))
     text = log.read_text(encoding="utf-8")
@@ -217,7 +264,7 @@ def clary(data: Series, size: Size, seed: int, scratch: Path, **given: str) -> R
     began = time.perf_counter()
     paths = forecaster.sample(histories, SAMPLES)
     asked = time.perf_counter() - began
-    each = size.batch * batches / statistics.median(rates[1:] or rates)
+    each = size.batch * batches(data, size) / statistics.median(rates[1:] or rates)
     return Run(paths, seconds, each, asked, round(windows / size.batch))
 
 
@@ -225,16 +272,24 @@ def gluonts(data: Series, size: Size, steps: int, seed: int, scratch: Path) -> R
     """The peer's program with the same number of steps."""
     folder = Path(tempfile.mkdtemp(dir=scratch))
     train, test = data.write(folder)
-    batches = -(-max(10 * size.batch, len(data.train)) // size.batch)
-    epochs = max(1, round(steps / batches))
+    each = batches(data, size)
+    epochs = max(1, round(steps / each))
     settings = {"train": str(train), "test": str(test), "horizon": data.horizon, "context": data.horizon}
-    settings |= {"batch": size.batch, "batches": batches, "epochs": epochs, "samples": SAMPLES, "seed": seed}
+    settings |= {
+        "batch": size.batch,
+        "batches": batches(data, size),
+        "epochs": epochs,
+        "samples": SAMPLES,
+        "seed": seed,
+    }
     (folder / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
     output = folder / "peer"
     timed([sys.executable, "-m", "benchmarks.deepar_peer", str(folder / "settings.json"), str(output)])
     found = json.loads(output.with_suffix(".json").read_text(encoding="utf-8"))
     epoch = statistics.median(found["epochs"][1:] or found["epochs"])
-    return Run(np.load(output.with_suffix(".npy")), found["train"], epoch, found["predict"], epochs * batches)
+    return Run(
+        np.load(output.with_suffix(".npy")), found["train"], epoch, found["predict"], epochs * batches(data, size)
+    )
 
 
 def loss(data: Series, paths: Array) -> float:
