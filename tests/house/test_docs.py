@@ -220,6 +220,11 @@ def free_port() -> int:
 # The page for a newcomer is followed to the letter, in a copy of this checkout
 
 
+def test_the_page_for_a_new_algorithm_lists_the_others() -> None:
+    (names,) = re.findall(r"^NAMES = \(([^)]*)\)$", NEWCOMER.read_text(encoding="utf-8"), re.MULTILINE)
+    assert re.findall(r'"(\w+)"', names) == sorted([*registry.NAMES, "column_mean"])
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="the page is written for a POSIX shell")
 def test_the_page_for_a_new_algorithm_leads_to_one_that_passes_the_exam(
