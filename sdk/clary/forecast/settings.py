@@ -12,8 +12,8 @@ from clary.toolkit.errors import UserError
 
 QUANTILES = (0.1, 0.5, 0.9)
 # The candidates in the order in which they are tried, and the groups that stand for several.
-NAMES = ("seasonal_naive", "theta", "intermittent", "npts", "ets", "trees", "arima", "mstl", "deepar")
-STATISTICAL = ("seasonal_naive", "theta", "intermittent", "npts", "ets", "arima", "mstl")
+NAMES = ("seasonal_naive", "theta", "intermittent", "npts", "linear", "ets", "trees", "arima", "mstl", "deepar")
+STATISTICAL = ("seasonal_naive", "theta", "intermittent", "npts", "linear", "ets", "arima", "mstl")
 GROUPS: Mapping[str, Sequence[str]] = {"auto": NAMES, "statistical": STATISTICAL}
 _LONGEST_HORIZON = 1000
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(s|m|min|h)?")
