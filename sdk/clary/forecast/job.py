@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -33,7 +33,7 @@ _FEWEST = 2  # points before a series' first backtest
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of the leaderboard; ``left_out`` says why there are no scores, ``weight`` is that in the ensemble."""
+    """A line of the leaderboard; ``left_out`` says why there are no scores, ``weight`` is that in the forecast."""
 
     name: str
     title: str
@@ -214,11 +214,9 @@ def _judged(
     if bounded:
         forecasts = {name: np.maximum(each, 0.0) for name, each in forecasts.items()}
         backtests = {name: np.maximum(each, 0.0) for name, each in backtests.items()}
-    entries = sorted(
-        (Entry(e.name, e.title, e.seconds, e.scores, e.left_out, mixed.get(e.name, 0.0)) for e in entries), key=_rank
-    )
     best = _best(entries, tried)
-    kept = [name for name in mixed if mixed[name]] if best == ensemble.NAME else [best]
+    weights = {name: weight for name, weight in mixed.items() if weight} if best == ensemble.NAME else {best: 1.0}
+    entries = sorted((replace(each, weight=weights.get(each.name, 0.0)) for each in entries), key=_rank)
     return Result(
         settings=settings,
         columns=columns,
@@ -230,9 +228,9 @@ def _judged(
         actual=actual,
         backtests=backtests,
         forecasts=forecasts,
-        factors={name: factors[name] for name in dict.fromkeys([*kept, best])},
-        weights=mixed if best == ensemble.NAME else {best: 1.0},
-        states={name: raw[name].state for name in kept},
+        factors={name: factors[name] for name in dict.fromkeys([*weights, best])},
+        weights=weights,
+        states={name: raw[name].state for name in weights},
         seconds=clock.elapsed,
     )
 
