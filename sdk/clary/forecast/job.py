@@ -27,7 +27,8 @@ from clary.toolkit.errors import PlatformError, UserError
 
 Array = npt.NDArray[Any]
 FALLBACK = "seasonal_naive"
-_CLEARLY = 1.0  # standard errors by which a single candidate must be better than the ensemble to be chosen
+# A single candidate is chosen in place of the ensemble if it is better by that share and so many standard errors.
+_CLEARLY, _SURELY = 0.03, 1.0
 _MOST_WINDOWS = 8
 _FEWEST = 2  # points before a series' first backtest
 
@@ -242,9 +243,11 @@ def _best(actual: Array, backtests: Mapping[str, Array], levels: Sequence[float]
     """The ensemble, unless a candidate alone is clearly better: what is mixed depends less on chance."""
     lost = {name: ensemble.lost_in(actual, each, levels) for name, each in backtests.items()}
     first = min(lost, key=lambda name: float(lost[name].sum()))
-    if ensemble.NAME not in lost or ensemble.behind(lost[ensemble.NAME], lost[first]) > _CLEARLY:
+    if ensemble.NAME not in lost:
         return first
-    return ensemble.NAME
+    mixed = lost[ensemble.NAME]
+    clearly = lost[first].sum() < (1 - _CLEARLY) * mixed.sum()
+    return first if clearly and ensemble.behind(mixed, lost[first]) > _SURELY else ensemble.NAME
 
 
 def _rank(entry: Entry) -> float:

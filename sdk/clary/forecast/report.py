@@ -100,9 +100,9 @@ def _leaderboard(result: Result) -> str:
     mean = ", ".join(column(level) for level in levels)
     text = (
         f"Each model forecast {len(result.ends)} times from what was known then, and was compared with what came. "
-        f"Loss is the weighted quantile loss, mean of {mean}: 0 is perfect, the lowest is chosen. WAPE is the sum "
-        "of the median's errors over the sum of the values. MASE below 1 is better than repeating the last season "
-        "within the history."
+        f"Loss is the weighted quantile loss, mean of {mean}: 0 is perfect. The ensemble is chosen "
+        "unless a model alone loses clearly less. WAPE is the sum of the median's errors over the sum of the values. "
+        "MASE below 1 is better than repeating the last season within the history."
     )
     return markup.section("The models compared", text, markup.table(heads, rows))
 
