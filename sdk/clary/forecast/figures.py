@@ -89,7 +89,8 @@ class Figures:
         texts = grid.texts(steps)
         if grid.frequency.unit in ("M", "Q", "Y"):
             return time_ticks([text[:7] for text in texts], 4)
-        return time_ticks(texts, 4) if len(texts[0]) == len("2024-01-31") else time_ticks([t[5:16] for t in texts], 3)
+        # Three fit beside each other on a narrow screen, too.
+        return time_ticks(texts if len(texts[0]) == len("2024-01-31") else [text[5:16] for text in texts], 3)
 
     @property
     def step(self) -> str:

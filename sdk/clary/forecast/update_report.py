@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from clary.forecast import figures, markup
+from clary.forecast import ensemble, figures, markup
+from clary.forecast.candidates.suite import CANDIDATES
 from clary.forecast.chart import BLUE, INK
 from clary.forecast.figures import LEAST_COVERAGE, MOST_COVERAGE, SHOWN, Figures
 from clary.forecast.forecasting import Update
@@ -43,7 +44,9 @@ def page(update: Update) -> str:
 
 
 def _facts(update: Update) -> list[tuple[str, str]]:
-    found = [(update.kept.chosen.replace("_", " "), "model"), (f"{update.added:,}", "new steps")]
+    chosen = update.kept.chosen
+    title = ensemble.TITLE if chosen == ensemble.NAME else CANDIDATES[chosen].title
+    found = [(title, "model"), (f"{update.added:,}", "new steps")]
     if update.came.size:
         found += [
             (f"{_error(update):.1%}", "error of the last median forecast on them, as a share of the volume (WAPE)"),
