@@ -13,6 +13,7 @@ from clary.forecast.candidates.lags import Rows, ahead
 from clary.forecast.candidates.linear import LINEAR
 from clary.forecast.candidates.regressors import effects
 from clary.forecast.candidates.statistical import Work
+from clary.forecast.candidates.trees import TREES
 from clary.forecast.grid import Grid, frequency
 from clary.forecast.panel import Panel
 from clary.forecast.workers import Workers
@@ -99,3 +100,18 @@ def test_arima_uses_what_is_known_ahead() -> None:
     assert state is not None
     again, _ = replace(work, ends=(120,), state=state).answer()
     np.testing.assert_allclose(again[0], with_it[1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("length", [22, 120])
+def test_trees_learn_with_and_without_a_regression_to_begin_at(length: int) -> None:
+    pytest.importorskip("xgboost")
+    pytest.importorskip("statsforecast")
+    given = panel(*(weeks(length, size=1.0 + number, noise=0.3) for number in range(12)))
+    assert bool(linear.fitted(given.until(given.end - 2 * HORIZON), HORIZON, LEVELS)) == (length > 30)
+    with Workers(1) as workers:
+        found = TREES.run(replace(task(given), workers=workers))
+    assert np.isfinite(found.final).all()
+    expected = np.array([weeks(length + HORIZON, size=1.0 + number)[-HORIZON:] for number in range(12)])
+    assert np.abs(found.final[..., 1] / expected - 1).mean() < (0.3 if length < 30 else 0.1)
+    np.testing.assert_array_equal(TREES.again(found.state, given, HORIZON, LEVELS), found.final)
