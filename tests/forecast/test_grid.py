@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 from clary.forecast.grid import Grid, frequency, inferred
 from clary.toolkit.errors import UserError
 
-SPELLED = {"D": "D", "daily": "D", "15min": "15min", "MS": "M", "weekly": "W", "h": "H", "T": "min", "2H": "2H"}
+SPELLED = {
+    "D": "D",
+    "daily": "D",
+    "15min": "15min",
+    "MS": "M",
+    "weekly": "W",
+    "h": "H",
+    "T": "min",
+    "2H": "2H",
+    "B": "B",
+}
 
 
 @pytest.mark.parametrize(("text", "meant"), SPELLED.items())
@@ -44,13 +54,28 @@ def test_weeks_keep_their_day() -> None:
     assert grid.texts(grid.steps(sundays[-1:]) + 1) == ["2024-01-28"]
 
 
-def test_trading_days_are_daily() -> None:
+def test_trading_days_are_business_days() -> None:
     days = np.arange("2024-01-01", "2024-03-01", dtype="M8[D]")
     weekdays = days[(days.astype(int) + 3) % 7 < 5].astype("M8[s]")
-    assert str(inferred(weekdays, np.zeros(len(weekdays), int))) == "D"
+    holidays = np.array([3, 17])
+    traded = np.delete(weekdays, holidays)
+    assert str(inferred(traded, np.zeros(len(traded), int))) == "B"
+    grid = Grid.of(traded, frequency("B"))
+    assert grid.texts(grid.steps(weekdays[-1:]) + np.arange(3)) == ["2024-02-29", "2024-03-01", "2024-03-04"]
+    assert (np.diff(grid.steps(weekdays)) == 1).all()
+    assert (grid.times(grid.steps(weekdays)) == weekdays).all()
+    assert grid.steps(np.array(["2024-01-06"], "M8[s]")) == grid.steps(np.array(["2024-01-05"], "M8[s]"))
+    assert grid.features(grid.steps(weekdays)).shape == (len(weekdays), 3)
 
 
-@pytest.mark.parametrize(("text", "seasons"), [("H", (24, 168)), ("D", (7,)), ("M", (12,)), ("Q", (4,)), ("Y", (1,))])
+def test_business_days_have_no_multiple() -> None:
+    with pytest.raises(UserError, match="--frequency B has no multiple; got '2B'"):
+        frequency("2B")
+
+
+@pytest.mark.parametrize(
+    ("text", "seasons"), [("H", (24, 168)), ("D", (7,)), ("B", (5,)), ("M", (12,)), ("Q", (4,)), ("Y", (1,))]
+)
 def test_seasons_are_those_of_the_calendar(text: str, seasons: tuple[int, ...]) -> None:
     assert Grid(frequency(text)).seasons == seasons
 

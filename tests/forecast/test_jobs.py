@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from clary.forecast import archive, forecasting, output, report
+from clary.forecast import archive, forecasting, output, report, update_report
 from clary.forecast.clock import Clock
 from clary.forecast.job import Result
 from clary.forecast.settings import Settings, models, quantiles, seconds
@@ -89,6 +89,30 @@ def test_an_update_goes_on_where_the_job_ended(result: Result, tmp_path: Path) -
     assert found.forecast.shape == result.forecast.shape
     assert found.kept.panel.values[0][-1] == pytest.approx(float(newer.read_text().splitlines()[5].split(",")[2]))
     assert found.kept.panel.grid.texts([found.kept.panel.end])[0] == "2024-04-13"
+
+
+def test_the_report_of_an_update_says_how_the_last_forecast_did(result: Result, tmp_path: Path) -> None:
+    found = forecasting.update(archive.Kept.of(result), sales(tmp_path / "newer.csv", days=103, begin=98))
+    np.testing.assert_array_equal(found.expected, result.forecast[:, :3])
+    np.testing.assert_array_equal(found.came[0], found.kept.panel.values[0][-3:])
+    page = update_report.page(found)
+    assert "Since the last forecast" in page
+    assert not re.search(r"https?://|<script|<link|src=|@import|url\(", page)
+    unchanged = forecasting.update(archive.Kept.of(result), sales(tmp_path / "same.csv", begin=98))
+    assert "Since the last forecast" not in update_report.page(unchanged)
+
+
+def test_a_wide_table_goes_on_as_a_wide_table(tmp_path: Path) -> None:
+    days = [np.datetime64("2024-01-01") + day for day in range(63)]
+    lines = [f"{day},{10 + n % 7},{20 + n % 7},{30 - n % 7}\n" for n, day in enumerate(days)]
+    (tmp_path / "old.csv").write_text("day,a,b,c\n" + "".join(lines[:60]))
+    (tmp_path / "new.csv").write_text("day,c,a,b\n" + "".join(lines[60:]))
+    found = run(tmp_path / "old.csv")
+    assert found.panel.keys == (("a",), ("b",), ("c",))
+    kept = archive.load(archive.save(archive.Kept.of(found), tmp_path))
+    newer = forecasting.update(kept, tmp_path / "new.csv")
+    assert newer.added == 3
+    assert newer.came[0, 0] == 20 + 60 % 7
 
 
 def test_an_update_with_another_table_is_refused(result: Result, tmp_path: Path) -> None:
@@ -197,6 +221,7 @@ def test_the_command_writes_all_files_and_goes_on(tmp_path: Path) -> None:
     done = clary("forecast", "update", "out", "newer.csv", "--output", "next", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "go on for 2 steps to 2024-04-11" in done.stdout
+    assert {path.name for path in (tmp_path / "next").iterdir()} == {"forecast.csv", "report.html", "model.tar.gz"}
 
 
 def test_the_command_refuses_in_one_line(tmp_path: Path) -> None:
@@ -205,6 +230,19 @@ def test_the_command_refuses_in_one_line(tmp_path: Path) -> None:
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("clary: bad.csv, line 3, column target_value: 'many' is no number")
+
+
+@pytest.mark.slow
+def test_deepar_learns_within_a_job_and_goes_on(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("numba")
+    result = run(sales(tmp_path / "sales.csv"), models=("seasonal_naive", "deepar"), windows=2, budget=100.0)
+    deepar = next(entry for entry in result.entries if entry.name == "deepar")
+    assert deepar.scores is not None, deepar.left_out
+    assert deepar.scores.wape < 0.3
+    kept = archive.load(archive.save(archive.Kept.of(result), tmp_path))
+    newer = forecasting.update(kept, sales(tmp_path / "newer.csv", days=105, begin=100))
+    assert np.isfinite(newer.forecast).all()
 
 
 @pytest.mark.slow

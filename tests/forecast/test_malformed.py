@@ -159,10 +159,33 @@ REFUSED = [
     Case(
         "an unknown frequency", text(rows()), "--frequency must be a number.*'fortnight'", {"frequency": "fortnight"}
     ),
+    Case("no series in a wide table", text(DAYS, "date\n"), "no column beside date", {"layout": "wide"}),
+    Case(
+        "numbers that are told to be long",
+        text([f"{d},4,5,6" for d in DAYS], "date,north,south,west\n"),
+        "several columns hold numbers: north, south, west",
+        {"layout": "long"},
+    ),
+    Case(
+        "several bad numbers in a wide table",
+        text([f"{d},4,{'x' if n < 2 else 5},6" for n, d in enumerate(DAYS)], "date,north,south,west\n"),
+        "line 2, column south: 'x' is no number.*line 3, column south",
+    ),
     Case("a cell without an end", text(['a,2024-01-01,"' + "x" * 200_000 + '"']), "line 2.*field larger than"),
 ]
 
+WIDE = "date,north,south,west\n"
+
 REPAIRED = [
+    Case(
+        "a column for each series", text([f"{d},4,5,6" for d in DAYS], WIDE), "each column is a series: north, south"
+    ),
+    Case(
+        "two columns of series, as said",
+        text([f"{d},4,5" for d in DAYS], "date,north,south\n"),
+        "each column is a series: north, south",
+        {"layout": "wide"},
+    ),
     Case("a mark of UTF-8", b"\xef\xbb\xbf" + text(rows()).encode(), "frequency is inferred"),
     Case("UTF-16", text(rows()).encode("utf-16"), "frequency is inferred"),
     Case("gzip", gzip.compress(text(rows()).encode()), "frequency is inferred"),
@@ -235,6 +258,16 @@ REPAIRED = [
 ]
 
 REJECTED = [
+    Case(
+        "a bad number in a wide table",
+        text([f"{d},4,{'x' if n == 7 else 5},6" for n, d in enumerate(DAYS)], WIDE),
+        "file.csv, line 9, column south: 'x' is no number",
+    ),
+    Case(
+        "a bad time in a wide table",
+        text([f"{'2024-01-32' if n == 7 else d},4,5,6" for n, d in enumerate(DAYS)], WIDE),
+        "file.csv, line 9, column date: '2024-01-32'",
+    ),
     Case(
         "a bad number among many",
         text(rows(line_9="a,2024-01-08,x")),

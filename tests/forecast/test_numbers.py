@@ -98,6 +98,21 @@ def test_the_ensemble_leaves_out_what_is_far_off_and_is_no_worse_than_the_worst(
     assert mixed < min(losses(actual, each, LEVELS).sum() for each in good.values())
 
 
+def test_a_candidate_weighs_less_the_surer_it_is_that_it_is_worse() -> None:
+    rng = np.random.default_rng(1)
+    actual = rng.normal(size=(8, 10, 10)) + 10
+    spread = np.array([-1.3, 0.0, 1.3])
+    best = actual[..., None] + 0.5 * rng.normal(size=actual.shape)[..., None] + spread
+    always, once = best.copy(), best.copy()
+    always[..., 1] += 0.4 * np.sign(always[..., 1] - actual)
+    lost = losses(actual, always, LEVELS).sum() - losses(actual, best, LEVELS).sum()
+    # The same is lost in a single point of a single window.
+    once[0, 0, 0, 1] += np.sign(once[0, 0, 0, 1] - actual[0, 0, 0]) * lost
+    weights = ensemble.weights(actual, {"best": best, "always": always, "once": once}, LEVELS)
+    assert weights["best"] > weights["once"] > weights.get("always", 0.0)
+    assert ensemble.behind(ensemble.lost_in(actual, once, LEVELS), ensemble.lost_in(actual, best, LEVELS)) < 1.2
+
+
 def test_perfect_forecasts_share_the_weight() -> None:
     actual = np.ones((2, 3, 4))
     perfect = np.ones((2, 3, 4, 3))

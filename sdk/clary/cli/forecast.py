@@ -41,6 +41,13 @@ def _input_options(command: Any) -> Any:
         click.option("--ignore", multiple=True, metavar="NAME", help="Column to leave out."),
         click.option("--timestamp-format", metavar="FORM", help="Form of the times, such as '%d/%m/%Y %H:%M'."),
         click.option(
+            "--layout",
+            type=click.Choice(["auto", "long", "wide"]),
+            default="auto",
+            show_default=True,
+            help="A row for each value (long), or a column for each series (wide); otherwise told by the columns.",
+        ),
+        click.option(
             "--aggregate",
             default="sum",
             show_default=True,
@@ -143,9 +150,10 @@ def update(job: Path, target: Path, related: Path | None, output: Path, as_json:
     """Forecast again from newer data, without fitting.
 
     JOB is the output folder of `clary forecast run`, or its model.tar.gz. TARGET holds newer rows, in the same
-    columns; rows that were known before may be there, too, and count. Writes forecast.csv and model.tar.gz.
+    columns; rows that were known before may be there, too, and count. Writes forecast.csv, report.html and
+    model.tar.gz.
     """
-    from clary.forecast import archive, forecasting
+    from clary.forecast import archive, forecasting, update_report
     from clary.forecast import output as files
 
     _writable(output)
@@ -156,6 +164,7 @@ def update(job: Path, target: Path, related: Path | None, output: Path, as_json:
     files.write_table(output / files.FORECAST, rows)
     files.write_rejected(found.findings, output)
     archive.save(found.kept, output)
+    update_report.write(found, output)
     last = panel.grid.texts([panel.end - 1])[0]
     if as_json:
         summary = {"chosen": kept.chosen, "series": len(panel), "new_steps": found.added, "last": last}
@@ -163,7 +172,7 @@ def update(job: Path, target: Path, related: Path | None, output: Path, as_json:
         return
     _show_findings(found.findings)
     click.echo(f"{len(panel):,} series go on for {found.added} steps to {last}")
-    click.echo(f"forecast  {output / files.FORECAST}")
+    click.echo(f"forecast  {output / files.FORECAST}\nreport    {output / files.REPORT}")
 
 
 def _settings(given: dict[str, Any]) -> Any:

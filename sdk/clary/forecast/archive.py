@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clary.algorithms.deepar.frequency import Frequency
 from clary.forecast.candidates.candidate import State
 from clary.forecast.columns import Columns
-from clary.forecast.grid import Grid
+from clary.forecast.grid import Grid, frequency
 from clary.forecast.job import Result
 from clary.forecast.panel import Panel, Related, Statics
 from clary.forecast.settings import Settings
@@ -30,7 +29,7 @@ _JOB = "job.json"
 
 @dataclass(frozen=True)
 class Kept:
-    """What an artifact holds of a job: enough to forecast again behind newer points."""
+    """What an artifact holds of a job: enough to forecast again behind newer points; ``forecast`` is the last one."""
 
     settings: Settings
     columns: Columns
@@ -39,6 +38,7 @@ class Kept:
     weights: Mapping[str, float]
     factors: Mapping[str, Array]
     states: Mapping[str, State]
+    forecast: Array
 
     @classmethod
     def of(cls, result: Result) -> Kept:
@@ -51,6 +51,7 @@ class Kept:
             result.weights,
             result.factors,
             result.states,
+            result.forecast,
         )
 
 
@@ -80,6 +81,7 @@ def artifact(kept: Kept) -> Artifact:
         "history": np.concatenate(panel.values),
         "lengths": panel.lengths,
         "first": panel.first,
+        "forecast": kept.forecast,
     }
     if panel.related is not None:
         tensors["related"] = np.concatenate(panel.related.values)
@@ -120,13 +122,14 @@ def _kept(found: Artifact) -> Kept:
         }
         columns = Columns(**{**job["columns"], "dimensions": tuple(job["columns"]["dimensions"])})
         settings = Settings.from_json(job["settings"])
-        return Kept(settings, columns, _panel(job, tensors), job["chosen"], job["weights"], factors, states)
+        panel, chosen = _panel(job, tensors), job["chosen"]
+        return Kept(settings, columns, panel, chosen, job["weights"], factors, states, tensors["forecast"])
     except (KeyError, ValueError, TypeError, IndexError) as error:
         raise UserError(f"the forecast job is damaged: {error!r}") from error
 
 
 def _panel(job: Mapping[str, Any], tensors: Mapping[str, Array]) -> Panel:
-    grid = Grid(**{**job["grid"], "frequency": Frequency.parse(job["grid"]["frequency"])})
+    grid = Grid(**{**job["grid"], "frequency": frequency(job["grid"]["frequency"])})
     related = statics = None
     if job["related"]:
         values = _parts(tensors["related"], tensors["related_lengths"])

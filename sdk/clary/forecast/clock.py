@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 WEIGHTS: Mapping[str, float] = {
     "seasonal_naive": 0.2,
     "npts": 0.3,
+    "linear": 0.3,
     "theta": 1.0,
     "intermittent": 0.3,
     "ets": 2.5,

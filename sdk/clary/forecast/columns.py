@@ -11,7 +11,7 @@ from clary.forecast.settings import Roles
 from clary.forecast.table import Table, missing
 from clary.toolkit.errors import UserError
 
-_ITEM = (
+ITEMS = (
     "item_id",
     "item",
     "itemid",
@@ -25,7 +25,7 @@ _ITEM = (
     "name",
 )
 _TIME = ("timestamp", "datetime", "date", "time", "ds", "day", "week", "month", "period", "date_time")
-_TARGET = (
+TARGETS = (
     "target_value",
     "target",
     "value",
@@ -44,12 +44,16 @@ _LOOKED_AT = 200
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of a table by their part; ``item`` is empty where there is one series without a name."""
+    """The columns of a table by their part; ``item`` is empty where there is one series without a name.
+
+    ``wide`` says that the table had a column for each series, which were its items.
+    """
 
     item: str
     timestamp: str
     target: str
     dimensions: tuple[str, ...]
+    wide: bool = False
 
 
 def target_columns(table: Table, roles: Roles, findings: Findings) -> Columns:
@@ -86,7 +90,7 @@ def item_column(table: Table, named: str, *, needed: bool) -> str:
     """The column of items of a further table, empty where there is none and none is needed."""
     if named and named in table.columns:
         return named
-    found = _by_name(table.names, _ITEM)
+    found = by_name(table.names, ITEMS)
     if len(found) == 1 or (found and not needed):
         return found[0]
     if needed:
@@ -106,14 +110,14 @@ def _exist(table: Table, names: Iterable[str]) -> None:
             raise UserError(f"{table.source} has no column {name!r}; it has {', '.join(table.names)}")
 
 
-def _by_name(names: Sequence[str], known: Sequence[str]) -> list[str]:
+def by_name(names: Sequence[str], known: Sequence[str]) -> list[str]:
     """The columns with a usual name, the most usual first."""
     lowered = {name.lower().replace(" ", "_"): name for name in reversed(names)}
     return [lowered[each] for each in known if each in lowered]
 
 
 def _timestamp(table: Table, free: Sequence[str]) -> str:
-    found = _by_name(free, _TIME)
+    found = by_name(free, _TIME)
     if found:
         return found[0]
     dated = [name for name in free if not is_numeric(table, name) and _holds_dates(table, name)]
@@ -131,10 +135,10 @@ def _holds_dates(table: Table, name: str) -> bool:
 
 
 def _target(table: Table, free: Sequence[str]) -> str:
-    found = _by_name(free, _TARGET)
+    found = by_name(free, TARGETS)
     if found:
         return found[0]
-    numeric = [name for name in free if is_numeric(table, name) and name not in _by_name(free, _ITEM)]
+    numeric = [name for name in free if is_numeric(table, name) and name not in by_name(free, ITEMS)]
     if len(numeric) == 1:
         return numeric[0]
     what = f"several columns hold numbers: {', '.join(numeric)}" if numeric else "no column holds numbers"
@@ -142,7 +146,7 @@ def _target(table: Table, free: Sequence[str]) -> str:
 
 
 def _item(table: Table, free: Sequence[str]) -> str:
-    found = _by_name(free, _ITEM)
+    found = by_name(free, ITEMS)
     if found:
         return found[0]
     texts = [name for name in free if not is_numeric(table, name)]

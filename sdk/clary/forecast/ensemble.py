@@ -1,8 +1,9 @@
-"""A weighted mean of candidates' quantiles, with weights that lower the loss of the backtests most.
+"""A weighted mean of candidates' quantiles: the further behind the best one a candidate is, the less it weighs.
 
-Half of the weight is by greedy selection with replacement (Caruana et al. 2004): the candidate that helps most is
-added, again and again. A few backtests are a small sample, so the other half is shared out by the candidates' own
-losses.
+How far is counted in standard errors of the difference, as chance would have it: e to the minus that many is the
+candidate's share. A few windows or a few large series are a small sample whatever the number of points, so that the
+points within a window, and within a series, count as one each, and the larger of both errors counts. W windows, N
+series.
 """
 
 from __future__ import annotations
@@ -16,54 +17,38 @@ import numpy.typing as npt
 from clary.forecast.scores import losses
 
 Array = npt.NDArray[Any]
-_PICKS = 24
-_PATIENCE = 6
-_POINTS = 15_000
-_GREEDY = 0.5  # share of the greedy weights
-_STEEPNESS, _FAR = 3, 1.5  # how fast a share falls with the loss, and from which multiple of the best on it is none
 _LEAST = 0.02
 NAME, TITLE = "ensemble", "Ensemble"
 
 
 def weights(actual: Array, forecasts: Mapping[str, Array], levels: Sequence[float]) -> dict[str, float]:
     """The weights of the candidates, which add up to 1; those far behind the best are left out."""
-    known = ~np.isnan(actual)
-    # A forecast may be perfect.
-    floor = 1e-9 * float(np.abs(actual[known]).sum()) + 1e-300
-    loss = {name: float(losses(actual[known], each[known], levels).sum()) + floor for name, each in forecasts.items()}
-    best = min(loss.values())
-    near = {name: (best / each) ** _STEEPNESS for name, each in loss.items() if each <= _FAR * best}
-    picked = _picked(actual, forecasts, levels)
-    shares = {
-        name: _GREEDY * picked.get(name, 0.0) + (1 - _GREEDY) * near.get(name, 0.0) / sum(near.values())
-        for name in forecasts
-    }
-    kept = {name: share for name, share in shares.items() if share >= _LEAST}
+    lost = {name: lost_in(actual, each, levels) for name, each in forecasts.items()}
+    best = lost[min(lost, key=lambda name: lost[name].sum())]
+    shares = {name: float(np.exp(-behind(each, best))) for name, each in lost.items()}
+    kept = {name: share for name, share in shares.items() if share >= _LEAST * sum(shares.values())}
     return {name: share / sum(kept.values()) for name, share in kept.items()}
 
 
-def _picked(actual: Array, forecasts: Mapping[str, Array], levels: Sequence[float]) -> dict[str, float]:
-    """The weights of greedy selection."""
-    names = list(forecasts)
-    places = np.flatnonzero(~np.isnan(actual).ravel())
-    # Some ten thousand points tell the same as all.
-    places = places[:: max(1, len(places) // _POINTS)]
-    target = actual.ravel()[places]
-    own = np.stack([forecasts[name].reshape(-1, len(levels))[places] for name in names])
-    total = np.zeros_like(own[0])
-    picks: list[int] = []
-    best, best_count = np.inf, 0
-    for count in range(1, _PICKS + 1):
-        tried = [float(losses(target, (total + each) / count, levels).sum()) for each in own]
-        picked = int(np.argmin(tried))
-        picks.append(picked)
-        total += own[picked]
-        if tried[picked] < best * (1 - 1e-6):
-            best, best_count = tried[picked], count
-        elif count - best_count >= _PATIENCE:
-            break
-    counts = np.bincount(picks[:best_count], minlength=len(names))
-    return {name: float(n) / best_count for name, n in zip(names, counts, strict=True) if n}
+def lost_in(actual: Array, forecast: Array, levels: Sequence[float]) -> Array:
+    """The loss of a forecast (W, N, H, Q) in each window and series (W, N), nothing where nothing came."""
+    found: Array = np.nansum(losses(actual, forecast, levels), axis=(2, 3))
+    return found
+
+
+def behind(lost_WN: Array, best_WN: Array) -> float:
+    """How many standard errors more was lost than by the best; 0 where it was less."""
+    more = lost_WN - best_WN
+    if more.sum() <= 0:
+        return 0.0
+    # With one window and one series there is no telling, and the share of what was lost stands in for the error.
+    errors = [_error(more.sum(axis=axis)) for axis in (0, 1)]
+    return float(more.sum() / (max(errors) or 0.1 * lost_WN.sum()))
+
+
+def _error(parts: Array) -> float:
+    """The standard error of the sum of the parts."""
+    return float(np.sqrt(len(parts) * np.var(parts, ddof=1))) if len(parts) > 1 else 0.0
 
 
 def combined(forecasts: Mapping[str, Array], by: Mapping[str, float]) -> Array:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clary.forecast import calibration, companions, ensemble, intake, job, table
+from clary.forecast import calibration, companions, ensemble, intake, job, table, wide
 from clary.forecast.archive import Kept
 from clary.forecast.candidates.candidate import State
 from clary.forecast.candidates.suite import CANDIDATES
@@ -27,12 +27,21 @@ Input = str | Path | Any
 
 @dataclass(frozen=True)
 class Update:
-    """New forecasts (N, H, Q) of a job behind newer points; ``added`` is how many steps came to the last one's."""
+    """New forecasts (N, H, Q) of a job behind newer points, of which ``added`` came to the last one's.
+
+    ``expected`` (N, A, Q) is what the last forecast said of them as far as it reached, and ``came`` (N, A) they are.
+    """
 
     kept: Kept
     findings: Findings
-    forecast: Array
     added: int
+    expected: Array
+    came: Array
+
+    @property
+    def forecast(self) -> Array:
+        """The forecast (N, H, Q)."""
+        return self.kept.forecast
 
 
 def forecast(
@@ -68,6 +77,8 @@ def update(kept: Kept, target: Input, *, related: Input | None = None) -> Update
     """
     findings, settings = Findings(), kept.settings
     given = table.read(target, findings, "the target")
+    if kept.columns.wide:
+        given = wide.long(given, Roles(timestamp=kept.columns.timestamp, ignored=settings.roles.ignored), findings)
     roles = _roles(kept, given)
     rows = intake.usable(given, replace(settings, roles=roles), findings)
     panel = intake.on_grid(given.source, rows, kept.panel.grid, settings, findings, before=kept.panel)
@@ -77,7 +88,10 @@ def update(kept: Kept, target: Input, *, related: Input | None = None) -> Update
     elif related is not None:
         raise UserError("the job was fitted without related time series; leave --related out, or run the job again")
     later = replace(kept, panel=panel)
-    return Update(later, findings, again(later), panel.end - kept.panel.end)
+    added = panel.end - kept.panel.end
+    reached = min(added, settings.horizon)
+    came = panel.actual(kept.panel.end, reached)
+    return Update(replace(later, forecast=again(later)), findings, added, kept.forecast[:, :reached], came)
 
 
 def again(kept: Kept) -> Array:

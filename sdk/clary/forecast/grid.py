@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clary.algorithms.deepar.frequency import Frequency
+from clary.forecast import weekdays
 from clary.toolkit.errors import UserError
 
 Array = npt.NDArray[Any]
@@ -20,6 +21,7 @@ _MONTHS = {"M": 1, "Q": 3, "Y": 12}
 _ALIASES = {
     **dict.fromkeys(("T", "MIN", "MINUTE", "MINUTES", "MINUTELY"), "min"),
     **dict.fromkeys(("h", "HOUR", "HOURS", "HOURLY"), "H"),
+    **dict.fromkeys(("b", "BD", "BUSINESS", "WEEKDAYS", "BDAY"), weekdays.UNIT),
     **dict.fromkeys(("d", "DAY", "DAYS", "DAILY"), "D"),
     **dict.fromkeys(("w", "WEEK", "WEEKS", "WEEKLY"), "W"),
     **dict.fromkeys(("MS", "ME", "MONTH", "MONTHS", "MONTHLY"), "M"),
@@ -46,12 +48,20 @@ def frequency(text: str) -> Frequency:
     """The frequency that a person spells, such as ``D``, ``15min``, ``weekly`` or ``MS``; UserError if it is none."""
     found = _SPELLED.fullmatch(text.strip())
     unit = found[2] if found else ""
-    known = unit if unit in ("min", *_SECONDS, *_MONTHS) else _ALIASES.get(unit, _ALIASES.get(unit.upper(), ""))
+    known = (
+        unit
+        if unit in ("min", weekdays.UNIT, *_SECONDS, *_MONTHS)
+        else _ALIASES.get(unit, _ALIASES.get(unit.upper(), ""))
+    )
     if not known:
         raise UserError(
-            f"--frequency must be a number, which may be left out, and one of Y, Q, M, W, D, H, min and S, such as D "
-            f"or 15min; got {text!r}"
+            "--frequency must be a number, which may be left out, and one of Y, Q, M, W, D, B (business days), H, "
+            f"min and S, such as D or 15min; got {text!r}"
         )
+    if known == weekdays.UNIT:
+        if found and found[1] not in (None, "1"):
+            raise UserError(f"--frequency B has no multiple; got {text!r}")
+        return weekdays.Weekdays()
     return Frequency(known, int(found[1] or 1) if found else 1)
 
 
@@ -95,7 +105,7 @@ class Grid:
     def texts(self, steps: Any) -> list[str]:
         """The times as a CSV holds them: days alone where the frequency is of days or longer."""
         times = self.times(steps)
-        daily = self.frequency.unit in (*_MONTHS, "D", "W") and self.anchor % _DAY == 0
+        daily = self.frequency.unit in (*_MONTHS, "D", "W", weekdays.UNIT) and self.anchor % _DAY == 0
         unit = "D" if daily else "s"
         return [str(each).replace("T", " ") for each in np.datetime_as_string(times.astype(f"M8[{unit}]"))]
 
@@ -107,6 +117,8 @@ class Grid:
     def seasons(self) -> tuple[int, ...]:
         """How many steps the seasons have, the shortest first; 1 alone where there is none."""
         unit, multiple = self.frequency.unit, self.frequency.multiple
+        if unit == weekdays.UNIT:
+            return (5,)
         if unit in _MONTHS:
             months = _MONTHS[unit] * multiple
             return (12 // months,) if months < 12 and 12 % months == 0 else (1,)
@@ -126,6 +138,8 @@ class Grid:
         if unit in _MONTHS:
             months: Array = (ordinals * _MONTHS[unit]).astype("M8[M]").astype("M8[s]")
             return months
+        if unit == weekdays.UNIT:
+            return weekdays.days(ordinals).astype("M8[D]").astype("M8[s]")
         # Weeks begin on Mondays, and 1970 on a Thursday.
         seconds = ordinals * _SECONDS[unit] - (3 * _DAY if unit == "W" else 0)
         found: Array = seconds.astype("M8[s]")
@@ -139,6 +153,8 @@ def inferred(times: Array, series: Array) -> Frequency:
     gaps = gaps[(np.diff(series[order]) == 0) & (gaps > 0)]
     if not len(gaps):
         raise UserError("the frequency cannot be inferred from series of one point each; give --frequency")
+    if weekdays.are_weekdays(times, gaps):
+        return weekdays.Weekdays()
     found = _of_gap(_most(gaps))
     share = _agreeing(gaps, found).mean()
     if share >= _SHARE:

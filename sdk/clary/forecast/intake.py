@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from clary.forecast.grid import Grid, frequency, inferred
 from clary.forecast.panel import Key, Panel
 from clary.forecast.settings import Settings
 from clary.forecast.table import Table
+from clary.forecast.wide import ITEM, TARGET, is_wide, long
 from clary.toolkit.errors import DataError, UserError
 
 Array = npt.NDArray[Any]
@@ -39,13 +40,17 @@ class Rows:
 
 def panel(table: Table, settings: Settings, findings: Findings) -> tuple[Panel, Columns]:
     """The panel of a target table, and which columns it was made from; UserError where there is nothing to learn."""
+    if wide := is_wide(table, settings):
+        table = long(table, settings.roles, findings)
+        roles = replace(settings.roles, item=ITEM, target=TARGET, ignored=())
+        settings = replace(settings, roles=roles)
     rows = usable(table, settings, findings)
     freq = frequency(settings.frequency) if settings.frequency else inferred(rows.times, rows.series)
     if not settings.frequency:
         findings.repair(table.source, "frequency", 1, f"the frequency is inferred from the times as {freq}")
     grid = Grid.of(rows.times, freq)
     found = on_grid(table.source, rows, grid, settings, findings)
-    return found, rows.columns
+    return found, replace(rows.columns, wide=wide)
 
 
 def usable(table: Table, settings: Settings, findings: Findings) -> Rows:
@@ -144,9 +149,16 @@ def _keys(table: Table, names: Sequence[str], kept: Array) -> tuple[tuple[Key, .
 
 
 def _reject(table: Table, bad: Mapping[int, tuple[str, str]], settings: Settings, findings: Findings) -> None:
+    told = set()
     for row in sorted(bad):
-        findings.reject(table.source, table.lines[row], *bad[row])
-    findings.check(table.source, len(table), 0 if settings.bad_rows == "refuse" else _MOST_BAD)
+        column, reason = bad[row]
+        if table.origins and column == TARGET:
+            column = table.origins[row]
+        # A time of a wide table stands beside many values.
+        if (table.lines[row], column) not in told:
+            findings.reject(table.source, table.lines[row], column, reason)
+        told.add((table.lines[row], column))
+    findings.check(table.source, len(set(table.lines)), 0 if settings.bad_rows == "refuse" else _MOST_BAD)
 
 
 def _joined(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -27,13 +27,15 @@ from clary.toolkit.errors import PlatformError, UserError
 
 Array = npt.NDArray[Any]
 FALLBACK = "seasonal_naive"
-_CLEARLY = 0.97  # of the ensemble's loss: what a single candidate must stay below to be chosen in its place
+# A single candidate is chosen in place of the ensemble if it is better by that share and so many standard errors.
+_CLEARLY, _SURELY = 0.03, 1.0
+_MOST_WINDOWS = 8
 _FEWEST = 2  # points before a series' first backtest
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of the leaderboard; ``left_out`` says why there are no scores, ``weight`` is that in the ensemble."""
+    """A line of the leaderboard; ``left_out`` says why there are no scores, ``weight`` is that in the forecast."""
 
     name: str
     title: str
@@ -149,7 +151,9 @@ def backtest_ends(panel: Panel, settings: Settings) -> list[int]:
 
     At the oldest, half of the series must have a season and some points. Few series are compared in more windows.
     """
-    wanted = settings.windows or (3 if len(panel) >= 100 else 5 if len(panel) >= 20 else 8)
+    few = 3 if len(panel) >= 100 else 5 if len(panel) >= 20 else _MOST_WINDOWS
+    # What is forecast may lie anywhere in the longest season, so all of it is looked at if it is not too long.
+    wanted = settings.windows or max(few, min(_MOST_WINDOWS, -(-panel.grid.seasons[-1] // settings.horizon)))
     lengths = panel.lengths
     for count in range(wanted, 0, -1):
         least = min(panel.grid.season + 2, 2 * settings.horizon + 2) if count > 1 else _FEWEST
@@ -214,11 +218,9 @@ def _judged(
     if bounded:
         forecasts = {name: np.maximum(each, 0.0) for name, each in forecasts.items()}
         backtests = {name: np.maximum(each, 0.0) for name, each in backtests.items()}
-    entries = sorted(
-        (Entry(e.name, e.title, e.seconds, e.scores, e.left_out, mixed.get(e.name, 0.0)) for e in entries), key=_rank
-    )
-    best = _best(entries, tried)
-    kept = [name for name in mixed if mixed[name]] if best == ensemble.NAME else [best]
+    best = _best(actual, {name: backtests[name] for name in (*tried, *([ensemble.NAME] if mixed else []))}, levels)
+    weights = {name: weight for name, weight in mixed.items() if weight} if best == ensemble.NAME else {best: 1.0}
+    entries = sorted((replace(each, weight=weights.get(each.name, 0.0)) for each in entries), key=_rank)
     return Result(
         settings=settings,
         columns=columns,
@@ -230,19 +232,22 @@ def _judged(
         actual=actual,
         backtests=backtests,
         forecasts=forecasts,
-        factors={name: factors[name] for name in dict.fromkeys([*kept, best])},
-        weights=mixed if best == ensemble.NAME else {best: 1.0},
-        states={name: raw[name].state for name in kept},
+        factors={name: factors[name] for name in dict.fromkeys([*weights, best])},
+        weights=weights,
+        states={name: raw[name].state for name in weights},
         seconds=clock.elapsed,
     )
 
 
-def _best(entries: Sequence[Entry], tried: Sequence[str]) -> str:
+def _best(actual: Array, backtests: Mapping[str, Array], levels: Sequence[float]) -> str:
     """The ensemble, unless a candidate alone is clearly better: what is mixed depends less on chance."""
-    losses = {each.name: each.scores.loss for each in entries if each.scores and each.name in (*tried, ensemble.NAME)}
-    first = min(losses, key=lambda name: losses[name])
-    mixed = losses.get(ensemble.NAME, float("inf"))
-    return ensemble.NAME if losses[first] > _CLEARLY * mixed else first
+    lost = {name: ensemble.lost_in(actual, each, levels) for name, each in backtests.items()}
+    first = min(lost, key=lambda name: float(lost[name].sum()))
+    if ensemble.NAME not in lost:
+        return first
+    mixed = lost[ensemble.NAME]
+    clearly = lost[first].sum() < (1 - _CLEARLY) * mixed.sum()
+    return first if clearly and ensemble.behind(mixed, lost[first]) > _SURELY else ensemble.NAME
 
 
 def _rank(entry: Entry) -> float:

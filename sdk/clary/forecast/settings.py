@@ -12,9 +12,10 @@ from clary.toolkit.errors import UserError
 
 QUANTILES = (0.1, 0.5, 0.9)
 # The candidates in the order in which they are tried, and the groups that stand for several.
-NAMES = ("seasonal_naive", "theta", "intermittent", "npts", "ets", "trees", "arima", "mstl", "deepar")
-STATISTICAL = ("seasonal_naive", "theta", "intermittent", "npts", "ets", "arima", "mstl")
+NAMES = ("seasonal_naive", "theta", "intermittent", "npts", "linear", "ets", "trees", "arima", "mstl", "deepar")
+STATISTICAL = ("seasonal_naive", "theta", "intermittent", "npts", "linear", "ets", "arima", "mstl")
 GROUPS: Mapping[str, Sequence[str]] = {"auto": NAMES, "statistical": STATISTICAL}
+LAYOUTS = ("auto", "long", "wide")
 _LONGEST_HORIZON = 1000
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(s|m|min|h)?")
 _SECONDS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
@@ -43,6 +44,7 @@ class Settings:
     windows: int | None = None
     roles: Roles = field(default_factory=Roles)
     timestamp_format: str | None = None
+    layout: str = "auto"
     aggregate: str = "sum"
     fill: str = "auto"
     fill_end: str = "auto"
@@ -93,6 +95,8 @@ class Settings:
         for name in ("fill", "fill_end", "fill_related"):
             if not _is_rule(getattr(self, name)):
                 found.append(f"{name} must be a number or one of {', '.join(RULES)}; got {getattr(self, name)!r}")
+        if self.layout not in LAYOUTS:
+            found.append(f"layout must be one of {', '.join(LAYOUTS)}; got {self.layout!r}")
         if self.bad_rows not in ("skip", "refuse"):
             found.append(f"bad_rows must be skip or refuse; got {self.bad_rows!r}")
         return found

@@ -24,12 +24,16 @@ MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "nil", "-", "#n/a",
 
 @dataclass(frozen=True)
 class Table:
-    """Columns of stripped texts by name, and the line of the file on which each row ends."""
+    """Columns of stripped texts by name, and the line of the file on which each row ends.
+
+    ``origins`` are the columns that the rows' values come from, where the table had one for each series.
+    """
 
     source: str
     columns: Mapping[str, list[str]]
     lines: Sequence[int]
     decimal_comma: bool = False
+    origins: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.lines)

@@ -10,14 +10,15 @@ from clary.toolkit.errors import UserError
 
 if TYPE_CHECKING:
     from clary.forecast.archive import Kept
+    from clary.forecast.forecasting import Update
     from clary.forecast.job import Result
 
 
 class ForecastJob:
     """A job that has chosen its model. It prints as its leaderboard, and shows its report in a notebook."""
 
-    def __init__(self, kept: Kept, forecast: Any, result: Result | None = None) -> None:
-        self._kept, self._forecast, self._result = kept, forecast, result
+    def __init__(self, kept: Kept, result: Result | None = None, update: Update | None = None) -> None:
+        self._kept, self._result, self._update = kept, result, update
 
     @property
     def chosen(self) -> str:
@@ -30,7 +31,7 @@ class ForecastJob:
         from clary.forecast.output import forecast_rows
 
         panel, settings = self._kept.panel, self._kept.settings
-        rows = forecast_rows(panel, self._forecast, settings.levels, settings.quantiles)
+        rows = forecast_rows(panel, self._kept.forecast, settings.levels, settings.quantiles)
         return _frame(rows, times=("timestamp",))
 
     @property
@@ -56,38 +57,37 @@ class ForecastJob:
         ]
 
     def report(self, path: str | Path) -> Path:
-        """Write the report, one page that needs no network; its path comes back."""
-        from clary.forecast.report import page
+        """Write the report of a run or an update, one page that needs no network; its path comes back."""
         from clary.toolkit.artifact import write_whole
 
-        write_whole(Path(path), page(self._found("report")).encode())
+        write_whole(Path(path), self._page().encode())
         return Path(path)
 
     def save(self, folder: str | Path) -> Path:
         """Write all files of ``clary forecast run`` into the folder; the path of the artifact comes back."""
-        from clary.forecast import archive, output, report
+        from clary.forecast import archive, output
 
         place = Path(folder)
         place.mkdir(parents=True, exist_ok=True)
         if self._result is not None:
             output.write(self._result, place)
-            report.write(self._result, place)
+            self.report(place / output.REPORT)
         return archive.save(self._kept, place)
 
     @classmethod
     def load(cls, path: str | Path) -> ForecastJob:
         """The job of a ``model.tar.gz`` or the folder that holds it; it forecasts behind what it has seen."""
-        from clary.forecast import archive, forecasting
+        from clary.forecast import archive
 
         kept = archive.load(Path(path))
-        return cls(kept, forecasting.again(kept))
+        return cls(kept)
 
     def update(self, target: Any, *, related: Any = None) -> ForecastJob:
         """The job behind newer rows, with the parameters that it was fitted with; rows that are given again count."""
         from clary.forecast import forecasting
 
         found = forecasting.update(self._kept, target, related=related)
-        return ForecastJob(found.kept, found.forecast)
+        return ForecastJob(found.kept, update=found)
 
     def __repr__(self) -> str:
         panel, settings = self._kept.panel, self._kept.settings
@@ -102,14 +102,19 @@ class ForecastJob:
         return "\n".join([text, f"  {'model':<24}wQL", *lines])
 
     def _repr_html_(self) -> str:
-        if self._result is None:
+        if self._result is None and self._update is None:
             return f"<p>{self!r}</p>"
         from html import escape
 
-        from clary.forecast.report import page
-
-        inner = escape(page(self._result), quote=True)
+        inner = escape(self._page(), quote=True)
         return f'<iframe srcdoc="{inner}" width="100%" height="700" frameborder="0"></iframe>'
+
+    def _page(self) -> str:
+        from clary.forecast import report, update_report
+
+        if self._update is not None:
+            return update_report.page(self._update)
+        return report.page(self._found("report"))
 
     def _found(self, what: str) -> Result:
         if self._result is None:
@@ -138,9 +143,9 @@ def forecast(
     """A job that has backtested all candidates on the target, chosen one and forecast ``horizon`` steps with it.
 
     Tables are paths of CSV files, or data frames. ``item``, ``timestamp`` and ``value`` name columns that are called
-    otherwise; ``settings`` are the further options of ``clary forecast run``: ``windows``, ``aggregate``, ``fill``,
-    ``fill_end``, ``fill_related``, ``timestamp_format``, ``bad_rows`` and ``seed``. ``progress`` is called with
-    a line for each candidate.
+    otherwise; ``settings`` are the further options of ``clary forecast run``: ``windows``, ``layout``, ``aggregate``,
+    ``fill``, ``fill_end``, ``fill_related``, ``timestamp_format``, ``bad_rows`` and ``seed``. ``progress`` is
+    called with a line for each candidate.
     UserError says what is wrong with a table or an option.
     """
     from clary.forecast import archive, forecasting
@@ -164,10 +169,20 @@ def forecast(
     )
     watcher = None if progress is None else _Lines(progress)
     result = forecasting.forecast(target, chosen, related=related, items=items, watcher=watcher)
-    return ForecastJob(archive.Kept.of(result), result.forecast, result)
+    return ForecastJob(archive.Kept.of(result), result)
 
 
-_FURTHER = {"windows", "aggregate", "fill", "fill_end", "fill_related", "timestamp_format", "bad_rows", "seed"}
+_FURTHER = {
+    "windows",
+    "layout",
+    "aggregate",
+    "fill",
+    "fill_end",
+    "fill_related",
+    "timestamp_format",
+    "bad_rows",
+    "seed",
+}
 
 
 class _Lines:

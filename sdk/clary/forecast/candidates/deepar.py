@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from clary.forecast.candidates.candidate import LeftOutError, Outcome, State, Task
 from clary.forecast.panel import Panel
+from clary.forecast.weekdays import UNIT
 from clary.toolkit import media
 from clary.toolkit.artifact import Artifact, opened
 
@@ -24,13 +25,18 @@ _FEWEST = 300  # observations, as the algorithm itself asks for
 _START = 15.0  # seconds that a job takes at least, to load its libraries
 _BATCH, _STEPS = 64, 1500
 _SHARE_OF_TRAINING = 0.85  # of the time; the rest is for sample paths
+_WORTH_FITTING = 0.05  # of the points that are new: from there on the network is fitted again to all of them
+_WHOLE = 0.9  # of the first training's epochs that the second must come to
 _LEAST_EPOCH = 50  # batches, so that a job looks at the clock often enough
 _LONGEST = 3000  # points of a series that it learns from
 _LOOK = 0.2
 
 
 class DeepAR:
-    """The candidate. It is fitted once, before the oldest end, and its network forecasts at the later ones, too."""
+    """The candidate. It is fitted before the oldest end, and its network forecasts at the later ones, too.
+
+    It is fitted again to all points where those behind the oldest end are more than a few of them.
+    """
 
     name, title, parallel = "deepar", "DeepAR", False
 
@@ -38,16 +44,19 @@ class DeepAR:
         """Train, then draw sample paths at every end."""
         if importlib.util.find_spec("torch") is None or importlib.util.find_spec("numba") is None:
             raise LeftOutError("it needs torch: pip install 'clary[deepar]'")
+        if task.panel.grid.frequency.unit == UNIT:
+            raise LeftOutError("it knows no business days; with --frequency D it does")
         begin = task.panel.until(task.ends[0])
         if begin.lengths.sum() < _FEWEST or begin.lengths.max(initial=0) <= task.horizon:
             raise LeftOutError(f"it learns from {_FEWEST} points and more, and series longer than the horizon")
         if task.left() < 2 * _START:
             raise LeftOutError(f"it takes {2 * _START:.0f} s at least, and had {max(0.0, task.left()):.0f} s")
-        files = _trained(task, begin)
-        state = State({"fitted": True}, files)
-        windows = []
-        for end in task.ends:
-            windows.append(self.again(state, task.panel.until(end), task.horizon, task.levels))
+        twice = 1 - begin.lengths.sum() / task.panel.lengths.sum() > _WORTH_FITTING
+        files, epochs = _trained(task, begin, _SHARE_OF_TRAINING / (2 if twice else 1))
+        state = State({"epochs": epochs}, files)
+        windows = [self.again(state, task.panel.until(end), task.horizon, task.levels) for end in task.ends]
+        if twice:
+            state = _again_fitted(task, state)
         return Outcome(np.stack(windows), self.again(state, task.panel, task.horizon, task.levels), state)
 
     def again(self, state: State, panel: Panel, horizon: int, levels: tuple[float, ...]) -> Array:
@@ -69,8 +78,17 @@ class DeepAR:
         return found
 
 
-def _trained(task: Task, panel: Panel) -> Mapping[str, bytes]:
-    """The files of the model that a training job leaves, by name."""
+def _again_fitted(task: Task, first: State) -> State:
+    """The network of all points; the first one where the time did not suffice for as good a training."""
+    try:
+        files, epochs = _trained(task, task.panel, _SHARE_OF_TRAINING)
+    except LeftOutError:
+        return first
+    return State({"epochs": epochs}, files) if epochs >= _WHOLE * first.settings["epochs"] else first
+
+
+def _trained(task: Task, panel: Panel, share: float) -> tuple[Mapping[str, bytes], int]:
+    """The files of the model that a training job leaves in that share of the time, by name, and its epochs."""
     from clary.runner.request import ChannelRequest, TrainingRequest
     from clary.runner.training import start_training
 
@@ -89,7 +107,7 @@ def _trained(task: Task, panel: Panel) -> Mapping[str, bytes]:
             seed=task.seed,
         )
         view = start_training(request, folder / "job")
-        stop = time.monotonic() + task.left() * _SHARE_OF_TRAINING if task.deadline else None
+        stop = time.monotonic() + task.left() * share if task.deadline else None
         seen = 0
         while not (state := view.state()).over:
             history = view.metrics().get("train:loss")
@@ -102,8 +120,10 @@ def _trained(task: Task, panel: Panel) -> Mapping[str, bytes]:
             time.sleep(_LOOK)
         if state.status == "Failed" or not view.folder.model.exists():
             raise LeftOutError(f"its training failed: {state.failure or 'it left no model in the time that it had'}")
+        seen = len(view.metrics().get("train:loss") or ())
         with opened(view.folder.model) as found:
-            return {f"deepar-{path.name}": path.read_bytes() for path in found.iterdir() if path.is_file()}
+            files = {f"deepar-{path.name}": path.read_bytes() for path in found.iterdir() if path.is_file()}
+        return files, seen
 
 
 def _hyperparameters(task: Task, panel: Panel, epochs: int) -> dict[str, str]:

@@ -29,6 +29,15 @@ class Rows:
     origins: Array
     steps: Array
 
+    @classmethod
+    def joined(cls, parts: Sequence[Rows]) -> Rows:
+        """The rows of all parts."""
+        return cls(
+            np.concatenate([part.series for part in parts]),
+            np.concatenate([part.origins for part in parts]),
+            np.concatenate([part.steps for part in parts]),
+        )
+
 
 class Lags:
     """The table's columns for a panel."""

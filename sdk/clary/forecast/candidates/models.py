@@ -8,7 +8,7 @@ for ETS, Fiorucci et al. (2016) for Theta, Box and Jenkins for ARIMA with condit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ class Model:
 
     fewest = 3  # points
     seasons_back, points_back = 20, 200
+    regresses = False  # whether known features are taken away before it is fitted
 
     def __init__(self, seasons: Sequence[int], levels: Sequence[float] | Array) -> None:
         self.season, self.seasons, self.levels = seasons[0], tuple(seasons), np.array(levels)
@@ -121,7 +122,7 @@ class Arima(Model):
     A full stepwise search takes a hundred times as long on each series and gains little.
     """
 
-    fewest = 12
+    fewest, regresses = 12, True
     orders = ((0, 1), (1, 1), (2, 1))
 
     def fit(self, values: Array, found: Values | None) -> Values:
@@ -238,7 +239,7 @@ class Intermittent(Model):
         return np.tile(quantiles, (horizon, 1))
 
 
-MODELS: Mapping[str, Callable[[Sequence[int], Sequence[float]], Model]] = {
+MODELS: Mapping[str, type[Model]] = {
     "ets": Ets,
     "theta": Theta,
     "arima": Arima,

@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from clary.forecast.candidates.candidate import LeftOutError, Outcome, State, Task
-from clary.forecast.candidates.models import MODELS
+from clary.forecast.candidates.models import MODELS, Model
+from clary.forecast.candidates.regressors import effects
 from clary.forecast.panel import Panel
 from clary.forecast.workers import Workers
 
@@ -28,6 +29,7 @@ class Work:
     """A series for a worker: forecast it behind each of ``ends`` (numbers of points), fitting as ``state`` says.
 
     With a state nothing is fitted; without one, all but the last end are compared, and the last is what is wanted.
+    ``features`` (T + H, K) are those of the series' steps and of the steps ahead, for a model that can use them.
     """
 
     model: str
@@ -37,6 +39,7 @@ class Work:
     levels: tuple[float, ...]
     seasons: tuple[int, ...]
     state: Mapping[str, Any] | None = None
+    features: Array | None = None
 
     def answer(self) -> tuple[Array, Mapping[str, Any] | None]:
         """The forecasts (W, H, Q) and the state of the last fit; NaN and none where the model fails on the series."""
@@ -45,19 +48,36 @@ class Work:
         begin = int(self.state["begin"]) if self.state else max(0, self.ends[-1] - model.reach)
         state, searched = self.state, None
         for place, end in enumerate(self.ends):
-            values = self.values[min(begin, max(0, end - 1)) : end]
-            last = place == len(self.ends) - 1
+            start = min(begin, max(0, end - 1))
+            values, last = self.values[start:end], place == len(self.ends) - 1
             if len(values) < model.fewest:
                 continue
             try:
                 if self.state is None and (searched is None or last):
-                    searched = model.fit(values, searched)
-                    state = {**searched, "begin": begin}
+                    by = self._effects(model, values, start)
+                    searched = model.fit(values - self._explained(by, start, len(values)), searched)
+                    state = {**searched, "begin": begin, "effects": by}
                 assert state is not None
-                found[place] = model.forecast(state, values, self.horizon)
+                explained = self._explained(state["effects"], start, len(values) + self.horizon)
+                rest = model.forecast(state, values - explained[: len(values)], self.horizon)
+                found[place] = rest + explained[len(values) :, None]
             except Exception:  # noqa: S112 (a library that fails on one series of a thousand must not end the job)
                 continue
         return np.where(np.isfinite(found).all(axis=(1, 2), keepdims=True), found, np.nan), state
+
+    def _effects(self, model: Model, values: Array, start: int) -> list[float]:
+        """The effect of one unit of each feature, as a state keeps it."""
+        if self.features is None:
+            return []
+        period = model.period(values)
+        return [float(each) for each in effects(values, self.features[start : start + len(values)], period)]
+
+    def _explained(self, by: Sequence[float], start: int, count: int) -> Array:
+        """What the features explain of so many steps from ``start`` on."""
+        if self.features is None:
+            return np.zeros(count)
+        explained: Array = self.features[start : start + count] @ np.array(by)
+        return explained
 
 
 class Statistical:
@@ -73,8 +93,16 @@ class Statistical:
         _check(self.name, task.panel)
         panel, levels = task.panel, task.levels
         works = [
-            self._work(values, [*(end - int(first) for end in task.ends), len(values)], task, panel)
-            for first, values in zip(panel.first, panel.values, strict=True)
+            Work(
+                self.name,
+                values,
+                tuple(max(0, end - int(panel.first[row])) for end in [*task.ends, panel.end]),
+                task.horizon,
+                levels,
+                panel.grid.seasons,
+                features=self._features(panel, row),
+            )
+            for row, values in enumerate(panel.values)
         ]
         found = np.full((len(task.ends) + 1, len(panel), task.horizon, len(levels)), np.nan)
         states: list[Any] = [None] * len(works)
@@ -99,13 +127,21 @@ class Statistical:
     def again(self, state: State, panel: Panel, horizon: int, levels: tuple[float, ...]) -> Array:
         """The forecasts with the parameters of the fit, applied to the newer points."""
         found = np.full((len(panel), horizon, len(levels)), np.nan)
-        seasons = panel.grid.seasons
+        seasons, own = panel.grid.seasons, state.settings["series"]
+        rows = [row for row in range(len(panel)) if own[row] is not None]
         works = [
-            Work(self.name, values, (len(values),), horizon, levels, seasons, own)
-            for values, own in zip(panel.values, state.settings["series"], strict=True)
-            if own is not None
+            Work(
+                self.name,
+                panel.values[row],
+                (len(panel.values[row]),),
+                horizon,
+                levels,
+                seasons,
+                own[row],
+                self._features(panel, row),
+            )
+            for row in rows
         ]
-        rows = [row for row, own in enumerate(state.settings["series"]) if own is not None]
 
         def done(number: int, result: tuple[Array, Any]) -> bool:
             found[rows[number]] = result[0][-1]
@@ -115,9 +151,13 @@ class Statistical:
             workers.run(works, done)
         return found
 
-    def _work(self, values: Array, ends: Sequence[int], task: Task, panel: Panel) -> Work:
-        kept = tuple(max(0, end) for end in ends)
-        return Work(self.name, values, kept, task.horizon, task.levels, panel.grid.seasons)
+    def _features(self, panel: Panel, row: int) -> Array | None:
+        """The features of a series that are known ahead, where the model uses them and there are some."""
+        related = panel.related
+        if related is None or not MODELS[self.name].regresses or not any(related.known):
+            return None
+        known: Array = related.values[row][:, list(related.known)]
+        return known
 
 
 def _check(name: str, panel: Panel) -> None:

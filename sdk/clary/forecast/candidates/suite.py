@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from clary.forecast.candidates.candidate import Candidate
 from clary.forecast.candidates.deepar import DEEPAR
+from clary.forecast.candidates.linear import LINEAR
 from clary.forecast.candidates.naive import NPTS, SEASONAL_NAIVE
 from clary.forecast.candidates.statistical import Statistical
 from clary.forecast.candidates.trees import TREES
@@ -12,6 +13,7 @@ from clary.forecast.settings import NAMES
 _FOUND: tuple[Candidate, ...] = (
     SEASONAL_NAIVE,
     NPTS,
+    LINEAR,
     TREES,
     DEEPAR,
     Statistical("theta", "Theta"),
