@@ -130,15 +130,27 @@ def _leading(
     Halko, Martinsson and Tropp, "Finding structure with randomness" (2011), algorithm 4.4.
     """
     width = len(documents.mean_V)
-    basis_VL = np.linalg.qr(rng.standard_normal((width, min(most + _MORE, width))))[0]
+    basis_VL = _orthonormal(rng.standard_normal((width, min(most + _MORE, width))))
     for iteration in range(_ITERATIONS):
         say(f"Krylov method iteration: {iteration}.")
-        basis_VL = np.linalg.qr(documents.second(basis_VL))[0]
+        basis_VL = _orthonormal(documents.second(basis_VL))
     small_LL = basis_VL.T @ documents.second(basis_VL)
     values, vectors = np.linalg.eigh((small_LL + small_LL.T) / 2)
     values, vectors = values[::-1][:most], vectors[:, ::-1][:, :most]
     real = values > max(values[0], 0) * math.sqrt(np.finfo(np.float64).eps)
     return values[real], basis_VL @ vectors[:, real]
+
+
+def _orthonormal(columns_VL: Array) -> Array:
+    """Orthonormal columns of the same span, and zeros where it has fewer dimensions than columns.
+
+    From the Gram matrix, by products of matrices alone; the second time mends the rounding of the first.
+    """
+    for _ in range(2):
+        values_L, turns_LL = np.linalg.eigh(columns_VL.T @ columns_VL)
+        least = max(values_L[-1], 0) * np.finfo(np.float64).eps
+        columns_VL = columns_VL @ (turns_LL / np.sqrt(np.where(values_L > least, values_L, np.inf)))
+    return columns_VL
 
 
 def _confirmed(documents: Documents, most: int, rng: np.random.Generator) -> int:
