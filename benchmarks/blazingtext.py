@@ -54,9 +54,6 @@ CLASSIFIER = {"vector_dim": 50, "min_count": 1, "word_ngrams": 2, "buckets": 200
 CLASSIFIER_EPOCHS = 25
 POINTS = 0.003  # of accuracy that ours may be behind
 COPIES, LIMIT = 16, 640 << 20  # of the text, and bytes that a process may have beside files that it looks at
-    8,
-    320 << 20,
-)  # of the text, and bytes that a process may have of its own beside files that it looks at
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 
 
