@@ -6,13 +6,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from clary.algorithms.blazingtext import loops, train
+from clary.algorithms.blazingtext import devices, loops, rounds, train
 from clary.algorithms.blazingtext.devices import Cards, Piece, matrix
 from clary.algorithms.blazingtext.loops import END, FIRST_LABEL
 from clary.datasets.sentences import of_topics
@@ -28,6 +29,15 @@ WORDS, DIM, RATE = 6, 5, 0.1
 SUBWORDS = np.array([0, 1, 4, 5, 7, 8, 9]), np.array([0, 1, 6, 7, 2, 3, 8, 4, 5], np.int32)
 PLAIN = np.arange(WORDS + 1), np.arange(WORDS, dtype=np.int32)
 TOKENS = np.array([1, 3, END, 2, 0, END], np.int32)
+
+
+def test_gpus_are_used_where_torch_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    on_gpus: Any = SimpleNamespace(device="cuda", gpus=2)
+    on_processor: Any = SimpleNamespace(device="cpu", gpus=0)
+    for usable, expected in ((False, []), (True, ["cuda:0", "cuda:1"])):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda usable=usable: usable)
+        assert devices.places(on_gpus) == expected
+        assert not devices.places(on_processor)
 
 
 def parameters(rows: int, outputs: int) -> dict[str, Array]:
@@ -228,13 +238,23 @@ def test_several_cards_agree_on_the_mean_of_what_those_changed_that_changed_it()
     assert not device.settle()
 
 
-@pytest.mark.parametrize(("mode", "cards"), [("skipgram", 1), ("cbow", 2), ("supervised", 2)])
-def test_a_job_on_cards_learns_topics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, cards: int) -> None:
+@pytest.mark.parametrize(
+    ("mode", "cards", "given"),
+    [
+        ("skipgram", 1, {"epochs": 3, "learning_rate": 0.2}),
+        ("cbow", 2, {"epochs": 10, "learning_rate": 0.2}),
+        ("supervised", 2, {"epochs": 8, "learning_rate": 0.5}),
+    ],
+)
+def test_a_job_on_cards_learns_topics(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, cards: int, given: dict[str, Any]
+) -> None:
     monkeypatch.setattr(train, "places", lambda _job: ["cpu"] * cards)
+    monkeypatch.setattr(rounds, "PIECE", 2000)
     torch.set_num_threads(1)
     text = "\n".join(of_topics(600, labeled=mode == "supervised")) + "\n"
-    given: dict[str, Any] = {"vector_dim": 12, "epochs": 8, "learning_rate": 0.2, "sampling_threshold": 0.01}
-    found = learned(tmp_path, text, text if mode == "supervised" else "", mode=mode, buckets=500, **given)
+    usual: dict[str, Any] = {"vector_dim": 12, "sampling_threshold": 0.01, "window_size": 2, "buckets": 500}
+    found = learned(tmp_path, text, text if mode == "supervised" else "", mode=mode, **usual, **given)
     if mode == "supervised":
         assert found.values("validation:accuracy")[0] > 0.95
     else:

@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from clary.algorithms.blazingtext.spec import Hyperparameters
-from clary.toolkit.device import cores
+from clary.toolkit.codecs.optional import available
+from clary.toolkit.device import CPU, cores
 from clary.toolkit.job import Job
 
 Array = npt.NDArray[Any]
@@ -45,8 +46,15 @@ class Piece:
 
 
 def places(job: Job[Hyperparameters]) -> list[str]:
-    """What torch calls the GPUs that the job may use; none where it learns on the processor."""
-    return [f"{job.device}:{card}" for card in range(max(1, job.gpus))] if job.device == "cuda" else []
+    """What torch calls the GPUs that the job may use; none where it learns on the processor.
+
+    That is also where no torch has been built for the GPUs, as word vectors and classifiers do without.
+    """
+    if job.device == CPU or not available("torch"):
+        return []
+    import torch
+
+    return [f"{job.device}:{card}" for card in range(max(1, job.gpus))] if torch.cuda.is_available() else []
 
 
 class Device(ABC):

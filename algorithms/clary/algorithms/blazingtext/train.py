@@ -18,7 +18,7 @@ from clary.algorithms.blazingtext.rounds import Rounds
 from clary.algorithms.blazingtext.spec import BATCH_SKIPGRAM, CBOW, SPEC, SUPERVISED, Hyperparameters
 from clary.algorithms.blazingtext.vocabulary import alias_table, subword_buckets
 from clary.toolkit.artifact import Artifact
-from clary.toolkit.device import cores
+from clary.toolkit.device import CPU, cores
 from clary.toolkit.errors import UserError
 from clary.toolkit.job import Job
 
@@ -43,6 +43,9 @@ def train(job: Job[Hyperparameters]) -> Artifact:
         machines = "single machine" if hosts == 1 else f"{hosts} machines'"
         machines += f" {job.gpus} GPU" if places(job) else " CPU"
         job.log.say(f"Running {machines} BlazingText training using {hp.mode} mode.")
+        if job.device != CPU and not places(job):
+            wanted = "pip install 'clary[blazingtext_gpu]' brings one"
+            job.log.say(f"the GPU is not used: there is no torch with code for it; {wanted}")
     _check_size(job)
     return _train_classifier(job) if hp.supervised else _train_vectors(job)
 
