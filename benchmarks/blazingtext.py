@@ -1,11 +1,14 @@
 """BlazingText beside gensim and fastText: words per second and quality of vectors, accuracy of classifiers.
 
-    python -m benchmarks.blazingtext --data FOLDER [--only vectors|classifiers] [--modes MODE ...] [--epochs 5]
-        [--seeds 3] [--threads 2] [--json FILE]
+    python -m benchmarks.blazingtext --data FOLDER [--only vectors|classifiers|memory|gpu] [--modes MODE ...]
+        [--sets SET ...] [--epochs 5] [--seeds 3] [--threads 2] [--runs FOLDER] [--json FILE]
 
 FOLDER holds wiki-featured-a, ag-news-10k, reuters-r8, trec-6 and 20newsgroups. All programs read the same text with
 the same settings. Seconds are those of a whole job in this process, from reading to the written model, once the loops
-are compiled, and of the peers' calls that count words and train. Programs take turns. Needs gensim 4 and fasttext.
+are compiled, and of the peers' calls that count words and train. Programs take turns. With ``--runs`` what a run of
+vectors came to is kept in that folder, and found there again by a benchmark that was interrupted. Needs gensim 4 and
+fasttext; two parts that have to be asked for do not: ``memory`` trains on a text that is larger than the memory that
+the process may take, and ``gpu`` prints the words per second of training on the GPUs that there are.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ import os
 import random
 import re
 import statistics
+import subprocess
 import sys
 import tarfile
 import tempfile
@@ -37,6 +41,7 @@ from benchmarks.programs import Channel, TrainingJob
 from benchmarks.report import Row, keep, met, show
 from clary.algorithms.blazingtext.evaluate import analogies, word_similarity
 from clary.container import train_program
+from clary.toolkit.device import gpus
 
 Array = npt.NDArray[Any]
 Line = tuple[str, str]  # label, text
@@ -48,6 +53,7 @@ ASKED = 30_000  # most frequent words that analogies are asked of
 CLASSIFIER = {"vector_dim": 50, "min_count": 1, "word_ngrams": 2, "buckets": 200_000, "learning_rate": 0.5}
 CLASSIFIER_EPOCHS = 25
 POINTS = 0.003  # of accuracy that ours may be behind
+COPIES, LIMIT = 16, 640 << 20  # of the text, and bytes that a process may have beside files that it looks at
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 
 
@@ -64,7 +70,9 @@ def main() -> None:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with the public files")
-    parser.add_argument("--only", choices=("vectors", "classifiers"))
+    parser.add_argument("--only", choices=("vectors", "classifiers", "memory", "gpu"))
+    parser.add_argument("--sets", nargs="+", choices=tuple(SETS), default=list(SETS), help="of texts to classify")
+    parser.add_argument("--runs", type=Path, help="folder that keeps finished runs of vectors")
     parser.add_argument("--modes", nargs="+", choices=tuple(TIMES_FASTER), default=list(TIMES_FASTER))
     parser.add_argument("--epochs", type=int, default=5, help="of vectors")
     parser.add_argument("--seeds", type=int, default=3)
@@ -83,8 +91,15 @@ def main() -> None:
             results["vectors"] = list(vectors(text, asked, options, folder))
             show(f"Word vectors of wiki-featured-a, {options.epochs} epochs, means over seeds", results["vectors"])
         if options.only in (None, "classifiers"):
-            results["classifiers"] = [classifiers(name, read, options, folder) for name, read in SETS.items()]
+            results["classifiers"] = [classifiers(name, SETS[name], options, folder) for name in options.sets]
             show(f"Classifiers, {CLASSIFIER_EPOCHS} epochs, mean accuracy over seeds", results["classifiers"])
+        if options.only == "memory":
+            results["memory"] = [within(_corpus(options.data / "wiki-featured-a", folder), folder)]
+            show("A text that is larger than the memory of its process", results["memory"])
+        if options.only == "gpu":
+            text = _corpus(options.data / "wiki-featured-a", folder)
+            results["gpu"] = [on_gpus(mode, text, options, folder) for mode in options.modes]
+            show("Words per second on GPUs; the paper's figure is 43 million on eight V100", results["gpu"])
     keep(options.json, results)
 
 
@@ -101,8 +116,7 @@ def vectors(text: Path, asked: Sequence[Sequence[bytes]], options: Any, scratch:
         for family in (["batch_skipgram", "skipgram"], ["cbow"]):
             ours = [mode for mode in family if mode in options.modes]
             for name, mode in [*(("Clary", mode) for mode in ours), *((peer, family[-1]) for peer in PEERS if ours)]:
-                program = clary if name == "Clary" else PEERS[name]
-                run = program(mode, text, options.epochs, options.threads, seed, scratch)
+                run = _run(name, mode, text, seed, options, scratch)
                 runs.setdefault((name, mode), []).append(run)
                 print(f"{name} {mode}, seed {seed}: {run.seconds:.1f} s", file=sys.stderr, flush=True)
     words = options.epochs * len(text.read_bytes().split())
@@ -129,6 +143,47 @@ def vectors(text: Path, asked: Sequence[Sequence[bytes]], options: Any, scratch:
                 "analogies": right,
                 "bar": "" if name == "Clary" else met(not slower and own[1] >= similar and own[2] >= right),
             }
+
+
+def _run(name: str, mode: str, text: Path, seed: int, options: Any, scratch: Path) -> Vectors:
+    """What a program comes to, or has come to in an earlier benchmark."""
+    program = clary if name == "Clary" else PEERS[name]
+    if options.runs is None:
+        return program(mode, text, options.epochs, options.threads, seed, scratch)
+    path = options.runs / f"{name}-{mode}-{options.epochs}-{options.threads}-{seed}.npz"
+    if not path.exists():
+        run = program(mode, text, options.epochs, options.threads, seed, scratch)
+        options.runs.mkdir(parents=True, exist_ok=True)
+        np.savez(path, words=b"\n".join(run.words), vectors=run.vectors_VD, seconds=run.seconds)
+    with np.load(path) as kept:
+        return Vectors(kept["words"].item().split(b"\n"), kept["vectors"], float(kept["seconds"]))
+
+
+def within(text: Path, scratch: Path) -> Row:
+    """Seconds of one epoch over many copies of a text, in a process that may not have as many bytes of its own."""
+    large = scratch / "large.txt"
+    with large.open("wb") as stream:
+        for _ in range(COPIES):
+            stream.write(text.read_bytes())
+    settings = {**VECTORS, "mode": "cbow", "epochs": 1, "sampling_threshold": 1e-6, "evaluation": "false"}
+    job = _job(settings, {"train": large}, scratch)
+    given = ["--root", str(job.layout.root), "--algorithm", "blazingtext"]
+    code = (
+        f"import resource, sys; resource.setrlimit(resource.RLIMIT_DATA, ({LIMIT}, {LIMIT}));"
+        f"from clary.container import train_program; sys.exit(train_program.main({given!r}))"
+    )
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+    seconds = time.perf_counter() - began
+    return {"text, MiB": large.stat().st_size >> 20, "memory, MiB": LIMIT >> 20, "s": seconds}
+
+
+def on_gpus(mode: str, text: Path, options: Any, scratch: Path) -> Row:
+    """Words per second of training, and how well the vectors agree with people, on the GPUs that there are."""
+    os.environ["CLARY_DEVICE"] = "cuda"
+    run = clary(mode, text, options.epochs, options.threads, 0, scratch)
+    words = options.epochs * len(text.read_bytes().split())
+    return {"mode": mode, "GPUs": gpus(), "words/s": words / run.seconds, "WordSim-353": _similarity(run)}
 
 
 def clary(mode: str, text: Path, epochs: int, threads: int, seed: int, scratch: Path) -> Vectors:

@@ -33,6 +33,7 @@ OPTIONAL_FILES = {
     "files.py",
     "frequency.py",
     "growth.py",
+    "kernels.py",
     "layers.py",
     "library.py",
     "loops.py",

@@ -141,7 +141,7 @@ class ChannelInput:
 
 
 class StoppedError(Exception):
-    """The job was asked to stop while a FIFO had nothing to read; who reads ``parts`` goes on with what it has."""
+    """The job was asked to stop during a long wait or work; who reads ``parts`` goes on with what it has."""
 
 
 @contextmanager

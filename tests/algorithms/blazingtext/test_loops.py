@@ -9,8 +9,8 @@ import numpy.typing as npt
 import pytest
 
 from clary.algorithms.blazingtext import loops
+from clary.algorithms.blazingtext.devices import matrix
 from clary.algorithms.blazingtext.loops import END, FIRST_LABEL
-from clary.algorithms.blazingtext.rounds import matrix
 
 Array = npt.NDArray[Any]
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from clary.algorithms.blazingtext import rounds
+from clary.algorithms.blazingtext import devices, rounds
 from clary.datasets.sentences import TOPICS, of_topics
 from clary.toolkit.errors import UserError
 from wording import Trained, learned, on_hosts
@@ -183,7 +183,7 @@ def test_a_checkpoint_of_another_text_is_refused(tmp_path: Path) -> None:
 def test_several_threads_learn_as_well_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     alone = closeness(learned(tmp_path, TEXT, **USUAL))
     monkeypatch.setattr(rounds, "PIECE", 2000)
-    monkeypatch.setattr(rounds, "cores", lambda: 4)
+    monkeypatch.setattr(devices, "cores", lambda: 4)
     assert closeness(learned(tmp_path, TEXT, **USUAL)) > 0.8 * alone
 
 

@@ -135,6 +135,14 @@ def stopped_at(line: str, times: int = 1, folder: Path | None = None) -> Trained
     return learned({"train": few_bars(), "test": few_bars()}, folder=folder, watch=watch)
 
 
+def test_a_stop_is_heard_while_words_are_counted_together(tmp_path: Path) -> None:
+    whole = learned({"train": few_bars()})
+    stopped = stopped_at("Krylov method iteration: 0", 1, tmp_path)
+    assert not any(line.startswith("Krylov method iteration: 1") for line in stopped.lines)
+    assert stopped.beta.sum(axis=1) == pytest.approx(np.ones(10), abs=1e-5)
+    assert np.array_equal(learned({"train": few_bars()}, folder=tmp_path).beta, whole.beta)
+
+
 @pytest.mark.parametrize("moment", ["Loaded", "Running", "Restart 1/", "Restart 4/", "Best", "#progress_metric"])
 def test_a_stopped_job_leaves_its_topics_so_far_and_the_next_one_goes_on(moment: str, tmp_path: Path) -> None:
     whole = learned({"train": few_bars(), "test": few_bars()})

@@ -64,6 +64,10 @@ class Tokens:
             return np.empty(0, np.int32)
         return np.memmap(self._file, np.int32, "r", shape=(self._count,))
 
+    def lines(self) -> int:
+        """How many lines they are."""
+        return sum(int(np.count_nonzero(block == END)) for block in self.blocks())
+
     def blocks(self, *, of_lines: bool = False) -> Iterator[Array]:
         """The numbers in order, in parts; with ``of_lines`` each part ends where a line does."""
         whole, at = self.array(), 0
@@ -214,7 +218,7 @@ def sentences(text: Text, hp: Hyperparameters, cluster: Cluster, sharded: bool) 
     for block in text.tokens.blocks():
         ids = np.where(block == END, END, tokens_of[block])
         kept.add(ids[(ids >= 0) | (block == END)])
-    total = len(text.tokens) - int(np.count_nonzero(text.tokens.array() == END))
+    total = len(text.tokens) - text.tokens.lines()
     return Corpus(kept.array(), Vocabulary(words, counts), total, text.whole)
 
 
@@ -257,7 +261,7 @@ def labeled_lines(text: Text, hp: Hyperparameters, known: Corpus | None = None) 
 
     DataError where no line has a label.
     """
-    ends = int(np.count_nonzero(text.tokens.array() == END))
+    ends = text.tokens.lines()
     own = _labeled_vocabulary(text, hp, ends) if known is None else known.vocabulary
     names = text.table.words()
     tokens = {word: row for row, word in enumerate(own.words)}

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
 
 Array = npt.NDArray[Any]
 Judged = tuple[str, str, float]
@@ -59,10 +58,16 @@ def _rho(vectors_VD: Array, known: Sequence[tuple[int, int, float]]) -> float:
     ones, others, scores = zip(*known, strict=True)
     unit_ND, other_ND = _unit(vectors_VD[list(ones)]), _unit(vectors_VD[list(others)])
     cosines = np.einsum("nd,nd->n", unit_ND, other_ND).round(12)
-    ranks, judged = rankdata(cosines), rankdata(scores)
+    ranks, judged = _ranks(cosines), _ranks(np.array(scores))
     if not (ranks.std() and judged.std()):
         return 0.0
     return float(np.corrcoef(ranks, judged)[0, 1])
+
+
+def _ranks(values_N: Array) -> Array:
+    """The rank of each value, that of equals the mean of their places."""
+    _, places_N, counts = np.unique(values_N, return_inverse=True, return_counts=True)
+    return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[places_N])
 
 
 def _unit(vectors_ND: Array) -> Array:

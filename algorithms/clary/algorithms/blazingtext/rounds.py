@@ -7,65 +7,37 @@ and what a piece draws follow from the seed alone.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from clary.algorithms.blazingtext.devices import PIECE, Device, Piece
 from clary.algorithms.blazingtext.spec import Hyperparameters
-from clary.toolkit.device import cores
 from clary.toolkit.errors import UserError
 from clary.toolkit.job import Job
 from clary.toolkit.spec import PROGRESS
 
 Array = npt.NDArray[Any]
 
-PIECE = 1 << 16  # tokens that one thread learns from at a time
 ROUND = 16  # pieces
 _WORTH_THREADS = 4  # pieces of text from which on it is learned by several threads
-_LANES = 16
-
-
-def matrix(rows: int, dim: int) -> Array:
-    """Zeros (rows, width) whose rows begin where cache lines do; the width is ``dim`` in whole lanes."""
-    width = -(-dim // _LANES) * _LANES
-    memory = np.zeros(rows * width + _LANES, np.float32)
-    skipped = -(memory.ctypes.data // 4) % _LANES
-    return memory[skipped : skipped + rows * width].reshape(rows, width)
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A range of tokens, the seed of its draws, its learning rate and how much that falls with each token."""
-
-    start: int
-    stop: int
-    seed: np.uint64
-    rate: float
-    fall: float
 
 
 class Rounds:
-    """The epochs of a job; ``learn`` is given each piece, by several threads at once where there is enough text.
+    """The epochs of a job; the device is given each piece, by several threads at once where there is enough text.
 
-    ``matrices`` are changed by it, and saved and brought together here. ``notes`` is a further state that a
-    checkpoint keeps, and ``kept`` further arrays. ``speed`` is the mean number of words per second.
+    Its matrices are saved and brought together here, and up to date behind every epoch. ``notes`` is a further state
+    that a checkpoint keeps, and ``kept`` further arrays. ``speed`` is the mean number of words per second.
     """
 
     def __init__(
-        self,
-        job: Job[Hyperparameters],
-        tokens: Array,
-        words: int,
-        matrices: Mapping[str, Array],
-        learn: Callable[[Piece], None],
-        *,
-        whole: bool = True,
+        self, job: Job[Hyperparameters], tokens: Array, words: int, device: Device, *, whole: bool = True
     ) -> None:
-        self._job, self._learn, self._matrices, self._whole = job, learn, matrices, whole
+        self._job, self._device, self._whole = job, device, whole
+        self._matrices = device.matrices
         self.notes: dict[str, float] = {}
         self.kept: dict[str, Array] = {}
         self.epoch = self.round = 0
@@ -84,13 +56,13 @@ class Rounds:
         self._rounds = max(1, -(-longest // (PIECE * ROUND)))
         self._words = float(cluster.sum(np.array([0 if shared and cluster.rank else words], np.float64))[0])
         # One thread gives the same model every time; a small text has no use for more.
-        self._threads = min(cores(), ROUND) if self._stop - self._start >= PIECE * _WORTH_THREADS else 1
+        self._threads = min(device.threads, ROUND) if self._stop - self._start >= PIECE * _WORTH_THREADS else 1
 
     def __iter__(self) -> Iterator[int]:
         """The number of each epoch, from 1, when it is over."""
         self._resume()
         # An empty piece, so that compiling counts as no training.
-        self._learn(Piece(self._start, self._start, np.uint64(0), 0.0, 0.0))
+        self._device.learn(Piece(self._start, self._start, np.uint64(0), 0.0, 0.0))
         epochs = self._job.hyperparameters.epochs
         trained = seconds = 0.0
         with ThreadPoolExecutor(self._threads, "clary-words") as pool:
@@ -102,6 +74,7 @@ class Rounds:
                 seconds += time.perf_counter() - began
                 trained += (self.round - first) / self._rounds
                 self.speed = self._words * trained / max(seconds, 1e-9)
+                self._device.fetch()
                 if self.round < self._rounds:
                     break
                 self.epoch, self.round = self.epoch + 1, 0
@@ -121,10 +94,14 @@ class Rounds:
         first = self._start + self.round * PIECE * ROUND
         starts = range(first, min(self._stop, first + PIECE * ROUND), PIECE)
         before = {name: array.copy() for name, array in self._matrices.items()} if self._job.cluster.size > 1 else {}
-        list(pool.map(self._learn, map(self._piece, starts)))
-        self._bring_together(before)
+        list(pool.map(self._device.learn, map(self._piece, starts)))
+        finite = self._device.settle()
+        if before:
+            self._device.fetch()
+            self._bring_together(before)
+            self._device.place()
         self.round += 1
-        if not all(np.isfinite(array.sum()) for array in self._matrices.values()):
+        if not finite:
             rate = self._job.hyperparameters.learning_rate
             raise UserError(f"the training diverges with learning_rate={rate:g}; give a smaller one")
         self.stopped = self._job.stopped()
@@ -166,6 +143,7 @@ class Rounds:
     def _save(self) -> None:
         if not (self._job.cluster.leads and self._whole):
             return
+        self._device.fetch()
         state = {"epoch": self.epoch, "round": self.round, "finished": self.finished, "notes": self.notes}
         self._job.checkpoints.save({**self._matrices, **self.kept}, state)
 
@@ -188,3 +166,4 @@ class Rounds:
             self._job.log.say(f"resuming from a checkpoint, in epoch {self.epoch + 1}")
         for name, array in self._matrices.items():
             array[:] = self._job.cluster.broadcast(None if found is None else found.arrays[name])
+        self._device.place()

@@ -188,6 +188,6 @@ SPEC = AlgorithmSpec(
         ),
         json_key="",
     ),
-    capabilities=Capabilities(hosts=True, resumes=True),
+    capabilities=Capabilities(gpu=True, hosts=True, resumes=True),
     extras=("train", "serve", "blazingtext"),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -11,12 +12,13 @@ import orjson
 
 from clary.algorithms.blazingtext import evaluate, files, loops
 from clary.algorithms.blazingtext.data import Corpus, labeled_lines, read, sentences
+from clary.algorithms.blazingtext.devices import PIECE, Cards, Device, Piece, Processor, matrix, places
 from clary.algorithms.blazingtext.files import Arguments, Content
-from clary.algorithms.blazingtext.rounds import PIECE, Piece, Rounds, matrix
+from clary.algorithms.blazingtext.rounds import Rounds
 from clary.algorithms.blazingtext.spec import BATCH_SKIPGRAM, CBOW, SPEC, SUPERVISED, Hyperparameters
 from clary.algorithms.blazingtext.vocabulary import alias_table, subword_buckets
 from clary.toolkit.artifact import Artifact
-from clary.toolkit.device import cores
+from clary.toolkit.device import CPU, cores
 from clary.toolkit.errors import UserError
 from clary.toolkit.job import Job
 
@@ -38,8 +40,12 @@ def train(job: Job[Hyperparameters]) -> Artifact:
             f"mode {hp.mode} trains on one host, and the job has {hosts}; mode {BATCH_SKIPGRAM} uses several"
         )
     if job.cluster.leads:
-        machines = "single machine CPU" if hosts == 1 else f"{hosts} machines' CPU"
+        machines = "single machine" if hosts == 1 else f"{hosts} machines'"
+        machines += f" {job.gpus} GPU" if places(job) else " CPU"
         job.log.say(f"Running {machines} BlazingText training using {hp.mode} mode.")
+        if job.device != CPU and not places(job):
+            wanted = "pip install 'clary[blazingtext_gpu]' brings one"
+            job.log.say(f"the GPU is not used: there is no torch with code for it; {wanted}")
     _check_size(job)
     return _train_classifier(job) if hp.supervised else _train_vectors(job)
 
@@ -67,14 +73,8 @@ def _train_vectors(job: Job[Hyperparameters]) -> Artifact:
     _describe(job, corpus)
     ends_V, rows, used = _subwords(corpus, hp)
     inputs, outputs = _started(job.seed, len(words) + len(used), hp.vector_dim), matrix(len(words), hp.vector_dim)
-    rounds = Rounds(
-        job,
-        corpus.tokens,
-        corpus.words,
-        {"inputs": inputs, "outputs": outputs},
-        _word_loop(hp, corpus, (ends_V, rows), inputs, outputs),
-        whole=corpus.whole,
-    )
+    device = _word_device(job, corpus, (ends_V, rows), inputs, outputs)
+    rounds = Rounds(job, corpus.tokens, corpus.words, device, whole=corpus.whole)
     for _ in rounds:
         pass
     vectors_VD = _word_vectors(inputs[:, : hp.vector_dim], ends_V, rows)
@@ -129,19 +129,30 @@ def _started(seed: int, rows: int, dim: int) -> Array:
     return inputs
 
 
-def _word_loop(
-    hp: Hyperparameters, corpus: Corpus, subwords: tuple[Array, Array], inputs: Array, outputs: Array
-) -> Any:
-    """What learns from a piece of the text, in any thread."""
-    loop, vocabulary = getattr(loops, hp.mode), corpus.vocabulary
+def _word_device(
+    job: Job[Hyperparameters], corpus: Corpus, subwords: tuple[Array, Array], inputs: Array, outputs: Array
+) -> Device:
+    """Where word vectors are learned, and from what draws."""
+    hp, vocabulary, matrices = job.hyperparameters, corpus.vocabulary, {"inputs": inputs, "outputs": outputs}
     keep_V = vocabulary.kept_shares(hp.sampling_threshold)
-    shares_V, others_V = alias_table(vocabulary.counts_V.astype(np.float64) ** _POWER)
+    counts_V = vocabulary.counts_V.astype(np.float64)
+    alias = alias_table(counts_V**_POWER)
     # A window is never longer than the part of a sentence that is learned at a time.
     window = min(hp.window_size, loops.LONGEST)
+    cards = places(job)
+    if cards:
+        from clary.algorithms.blazingtext.layers import words_on
+        from clary.algorithms.blazingtext.windows import Draws, stale_words
+
+        weights = counts_V * np.minimum(keep_V, 1), counts_V**_POWER
+        stale = stale_words(hp.mode, window, hp.negative_samples, hp.learning_rate, *weights, subwords)
+        draws = Draws(hp.mode, window, hp.negative_samples, hp.batch_size, keep_V, *alias, *subwords, stale)
+        return Cards(matrices, [(place, words_on(draws, corpus.tokens, place)) for place in cards])
+    loop = getattr(loops, hp.mode)
     rows = (min(hp.batch_size, 2 * window),) if hp.mode == BATCH_SKIPGRAM else subwords
-    rest = (window, hp.negative_samples, keep_V, shares_V, others_V, *rows)
+    rest = (window, hp.negative_samples, keep_V, *alias, *rows)
     rest += (inputs.reshape(-1), outputs.reshape(-1), inputs.shape[1], loops.sigmoids())
-    return lambda piece: loop(corpus.tokens, *_place(piece), *rest)
+    return Processor(matrices, lambda piece: loop(corpus.tokens, *_place(piece), *rest))
 
 
 def _place(piece: Piece) -> tuple[int, int, Any, float, float]:
@@ -197,9 +208,14 @@ class _Classifier:
         self._rest = labels, self.inputs.reshape(-1), self.outputs.reshape(-1), self.inputs.shape[1]
         self._corpus = corpus
 
-    def learn(self, piece: Piece) -> None:
-        """A step for each line of a piece."""
-        loops.supervised(self._corpus.tokens, *_place(piece), *self._rest)
+    def device(self, job: Job[Hyperparameters]) -> Device:
+        """Where it is learned; one GPU, as a step is too small for several."""
+        matrices, tokens = {"inputs": self.inputs, "outputs": self.outputs}, self._corpus.tokens
+        if cards := places(job)[:1]:
+            from clary.algorithms.blazingtext.layers import lines_on
+
+            return Cards(matrices, [(place, lines_on(tokens, place)) for place in cards])
+        return Processor(matrices, lambda piece: loops.supervised(tokens, *_place(piece), *self._rest))
 
     def accuracy(self, corpus: Corpus) -> float:
         """The share of lines whose best label is one of theirs."""
@@ -225,8 +241,9 @@ def _train_classifier(job: Job[Hyperparameters]) -> Artifact:
     if "validation" in job.channels:
         validation = labeled_lines(read(job.channel("validation"), hp.mode), hp, corpus)
     model = _Classifier(job, corpus)
-    own = {"inputs": model.inputs, "outputs": model.outputs}
-    rounds = Rounds(job, corpus.tokens, corpus.words, own, model.learn, whole=corpus.whole)
+    device = model.device(job)
+    own = device.matrices
+    rounds = Rounds(job, corpus.tokens, corpus.words, device, whole=corpus.whole)
     for epoch in rounds:
         if hp.early_stopping and validation is not None and epoch >= hp.min_epochs:
             _look(job, rounds, own, model.accuracy(validation))
@@ -244,7 +261,7 @@ def _train_classifier(job: Job[Hyperparameters]) -> Artifact:
     return _classifier_artifact(hp, corpus, model)
 
 
-def _look(job: Job[Hyperparameters], rounds: Rounds, own: dict[str, Array], accuracy: float) -> None:
+def _look(job: Job[Hyperparameters], rounds: Rounds, own: Mapping[str, Array], accuracy: float) -> None:
     """Keep the weights where the accuracy is the best so far, and end the training where it has not been for long."""
     job.log.say(f"Validation accuracy: {accuracy:.6g}")
     if accuracy > rounds.notes.get("best", -1.0):

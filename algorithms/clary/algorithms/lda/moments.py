@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from clary.algorithms.lda.data import Array, Matrix
+from clary.toolkit.channels import StoppedError
 
 FEWEST_WORDS = 3  # of a document that tells how often three words stand together
 _ITERATIONS, _MORE = 3, 10  # of the randomized decomposition, and the columns that it has beyond those asked for
@@ -44,14 +45,15 @@ class Documents:
     """Documents of three words or more, each counting as much as it has words.
 
     A long document says more of which words stand together than a short one, whose few pairs are mostly chance.
+    What takes long raises StoppedError soon after ``stop`` holds.
     """
 
-    def __init__(self, counts_NV: Matrix, concentration: float) -> None:
+    def __init__(self, counts_NV: Matrix, concentration: float, stop: Callable[[], bool] = lambda: False) -> None:
         lengths_N = np.asarray(counts_NV.sum(axis=1, dtype=np.float64)).ravel()
         chosen = lengths_N >= FEWEST_WORDS
         self.counts_NV = counts_NV[chosen].astype(np.float64)
         self.counts_VN = self.counts_NV.T.tocsr()
-        lengths_N, self._a = lengths_N[chosen], concentration
+        lengths_N, self._a, self._stop = lengths_N[chosen], concentration, stop
         # What the products of two and of three words of a document are divided by, so that it counts by its length.
         self._pairs_N = 1 / (lengths_N - 1) / lengths_N.sum()
         self._triples_N = self._pairs_N / (lengths_N - 2)
@@ -65,10 +67,11 @@ class Documents:
         """The documents in two parts, by chance."""
         first = rng.permutation(len(self)) < len(self) / 2
         for part in (first, ~first):
-            yield Documents(self.counts_NV[part], self._a)
+            yield Documents(self.counts_NV[part], self._a, self._stop)
 
     def second(self, columns_VL: Array) -> Array:
         """M2, multiplied by the columns."""
+        self.heed()
         # A word does not stand beside itself: that is what the diagonal takes away.
         found_VL: Array = self.counts_VN @ (self._pairs_N[:, None] * (self.counts_NV @ columns_VL))
         found_VL -= self._own_V[:, None] * columns_VL
@@ -78,31 +81,39 @@ class Documents:
     def third(self, white_VK: Array) -> Array:
         """M3 in whitened directions (K, K, K)."""
         white_NK, mean_K = self.counts_NV @ white_VK, self.mean_V @ white_VK
-        tensor_KKK = _cubes(white_NK, white_NK * self._triples_N[:, None])
+        tensor_KKK = self._cubes(white_NK, white_NK * self._triples_N[:, None])
         # Of the same word twice, and three times.
         beside_VK = self.counts_VN @ (self._triples_N[:, None] * white_NK)
         beside_VK -= 2 / 3 * (self.counts_VN @ self._triples_N)[:, None] * white_VK
         pairs_KK = white_NK.T @ (self._pairs_N[:, None] * white_NK) - white_VK.T @ (self._own_V[:, None] * white_VK)
-        taken_KKK = _cubes(white_VK, beside_VK)
+        taken_KKK = self._cubes(white_VK, beside_VK)
         taken_KKK += self._a / (self._a + 2) * np.multiply.outer(mean_K, pairs_KK)
         tensor_KKK -= taken_KKK + taken_KKK.transpose(1, 0, 2) + taken_KKK.transpose(1, 2, 0)
         share = 2 * (self._a / (self._a + 1)) * (self._a / (self._a + 2))
         tensor_KKK += share * mean_K[:, None, None] * mean_K[:, None] * mean_K
         return tensor_KKK
 
+    def heed(self) -> None:
+        """Nothing; StoppedError where the job was asked to stop."""
+        if self._stop():
+            raise StoppedError
 
-def _cubes(twice_NK: Array, once_NK: Array) -> Array:
-    """The sum over rows of once x twice x twice (K, K, K)."""
-    count = twice_NK.shape[1]
-    total = np.zeros((count, count * count))
-    for start in range(0, len(twice_NK), step := max(1, _AT_ONCE // count**2)):
-        rows = twice_NK[start : start + step]
-        total += once_NK[start : start + step].T @ (rows[:, :, None] * rows[:, None]).reshape(len(rows), -1)
-    return total.reshape(count, count, count)
+    def _cubes(self, twice_NK: Array, once_NK: Array) -> Array:
+        """The sum over rows of once x twice x twice (K, K, K)."""
+        count = twice_NK.shape[1]
+        total = np.zeros((count, count * count))
+        for start in range(0, len(twice_NK), step := max(1, _AT_ONCE // count**2)):
+            self.heed()
+            rows = twice_NK[start : start + step]
+            total += once_NK[start : start + step].T @ (rows[:, :, None] * rows[:, None]).reshape(len(rows), -1)
+        return total.reshape(count, count, count)
 
 
 def moments(documents: Documents, most: int, rng: np.random.Generator, say: Callable[[str], None]) -> Moments:
-    """The moments of the documents in at most so many directions: those that both halves of the documents have."""
+    """The moments of the documents in at most so many directions: those that both halves of the documents have.
+
+    StoppedError where the job was asked to stop before they were there.
+    """
     values_K, axes_VK = _leading(documents, most, rng, say)
     count = _confirmed(documents, len(values_K), rng)
     values_K, axes_VK = values_K[:count], axes_VK[:, :count]
@@ -119,15 +130,27 @@ def _leading(
     Halko, Martinsson and Tropp, "Finding structure with randomness" (2011), algorithm 4.4.
     """
     width = len(documents.mean_V)
-    basis_VL = np.linalg.qr(rng.standard_normal((width, min(most + _MORE, width))))[0]
+    basis_VL = _orthonormal(rng.standard_normal((width, min(most + _MORE, width))))
     for iteration in range(_ITERATIONS):
         say(f"Krylov method iteration: {iteration}.")
-        basis_VL = np.linalg.qr(documents.second(basis_VL))[0]
+        basis_VL = _orthonormal(documents.second(basis_VL))
     small_LL = basis_VL.T @ documents.second(basis_VL)
     values, vectors = np.linalg.eigh((small_LL + small_LL.T) / 2)
     values, vectors = values[::-1][:most], vectors[:, ::-1][:, :most]
     real = values > max(values[0], 0) * math.sqrt(np.finfo(np.float64).eps)
     return values[real], basis_VL @ vectors[:, real]
+
+
+def _orthonormal(columns_VL: Array) -> Array:
+    """Orthonormal columns of the same span, and zeros where it has fewer dimensions than columns.
+
+    From the Gram matrix, by products of matrices alone; the second time mends the rounding of the first.
+    """
+    for _ in range(2):
+        values_L, turns_LL = np.linalg.eigh(columns_VL.T @ columns_VL)
+        least = max(values_L[-1], 0) * np.finfo(np.float64).eps
+        columns_VL = columns_VL @ (turns_LL / np.sqrt(np.where(values_L > least, values_L, np.inf)))
+    return columns_VL
 
 
 def _confirmed(documents: Documents, most: int, rng: np.random.Generator) -> int:

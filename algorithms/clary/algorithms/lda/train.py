@@ -14,6 +14,7 @@ from clary.algorithms.lda.spec import SPEC, Hyperparameters
 from clary.algorithms.lda.tensor import Decomposition, decompose
 from clary.toolkit.artifact import Artifact
 from clary.toolkit.batches import checked
+from clary.toolkit.channels import StoppedError
 from clary.toolkit.checkpoint import Arrays
 from clary.toolkit.codecs import mxnet_ndarray
 from clary.toolkit.device import cores
@@ -105,13 +106,17 @@ class _Training:
             self._job.log.say("resuming from a checkpoint")
         if "posterior" in arrays:
             return self._refined(Topics(arrays["alpha"], arrays["topics"].T), done, arrays["posterior"])
-        found = Moments(*(arrays[name] for name in _MOMENTS)) if kept else self._moments()
+        try:
+            found = Moments(*(arrays[name] for name in _MOMENTS)) if kept else self._moments()
+        except StoppedError:
+            self._job.log.say("stopping early, before words were counted together: topics are documents by chance")
+            return self._undecided()
         best = Decomposition(arrays["directions"], arrays["weights"], float(arrays["error"][0]), 0) if done else None
         return self._refined(self._begun(found, self._decomposed(found, best, done)))
 
     def _moments(self) -> Moments:
         job, hp = self._job, self._hp
-        documents = Documents(self._corpus.counts, hp.alpha0)
+        documents = Documents(self._corpus.counts, hp.alpha0, job.stop.is_set)
         return moments(documents, hp.fitted, np.random.default_rng([job.seed, 1]), job.log.say)
 
     def _decomposed(self, found: Moments, best: Decomposition | None, done: int) -> Decomposition:
@@ -137,6 +142,14 @@ class _Training:
         assert best is not None, "there is at least one restart"
         job.log.say(f"Best reconstruction error: {best.error:.8g}")
         return best
+
+    def _undecided(self) -> Topics:
+        """Topics of which nothing is known but how often each word occurs, and a document for each."""
+        hp, counts_NV = self._hp, self._corpus.counts
+        mean_V = np.asarray(counts_NV.sum(axis=0, dtype=np.float64)).ravel() / counts_NV.sum(dtype=np.float64)
+        rng, none_RV = np.random.default_rng([self._job.seed, 3]), np.empty((0, hp.feature_dim))
+        beta_KV = completed(self._corpus, mean_V, none_RV, hp.num_topics, rng)
+        return Topics(priors(np.empty(0), hp.num_topics, hp.alpha0), beta_KV)
 
     def _begun(self, found: Moments, best: Decomposition) -> Topics:
         """The topics that the decomposition stands for, and others where they are too few."""

@@ -35,7 +35,7 @@ _TRAINING, _VALIDATION, _TEST = (partial(_part, *each) for each in ((0, 1000), (
 
 EXAMPLE = Example(
     title="Find the 4 topics that 1,000 documents of 60 words were drawn from",
-    hyperparameters={**_SETTINGS, "epochs": "20", "num_patience_epochs": "5"},
+    hyperparameters={**_SETTINGS, "epochs": "12", "num_patience_epochs": "5"},
     channels={"train": _TRAINING, "validation": _VALIDATION, "test": _TEST},
     metric="test:total_loss",
     reach=3.6,

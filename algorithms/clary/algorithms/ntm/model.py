@@ -25,6 +25,7 @@ from clary.algorithms.ntm.managed import MANAGED_FILE, managed_file
 from clary.algorithms.ntm.spec import ADADELTA, ADAGRAD, ADAM, RMSPROP, SGD, SPEC, Hyperparameters
 from clary.toolkit.artifact import Artifact
 from clary.toolkit.errors import UserError
+from clary.toolkit.optimizers import light
 
 Array = npt.NDArray[Any]
 _ACTIVATIONS = {"sigmoid": torch.nn.Sigmoid, "tanh": torch.nn.Tanh, "relu": torch.nn.ReLU}
@@ -32,11 +33,11 @@ _RARE = 0.5  # what a word's frequency is at least, for its logarithm
 _WIDEST = 20.0  # at most, the logarithm of the variance; a larger one would not be a number for long
 # With the constants of MXNet, on which the managed algorithm runs. Adadelta does without a learning rate there.
 _RULES: dict[str, Any] = {
-    SGD: torch.optim.SGD,
-    ADAM: lambda groups, lr: torch.optim.Adam(groups, lr=lr, fused=True),
-    ADAGRAD: lambda groups, lr: torch.optim.Adagrad(groups, lr=lr, initial_accumulator_value=1e-7, eps=0.0),
-    ADADELTA: lambda groups, lr: torch.optim.Adadelta(groups, lr=1.0, rho=0.9, eps=1e-5),
-    RMSPROP: lambda groups, lr: torch.optim.RMSprop(groups, lr=lr, alpha=0.9, eps=1e-8),
+    SGD: (torch.optim.SGD, {}),
+    ADAM: (torch.optim.Adam, {"fused": True}),
+    ADAGRAD: (torch.optim.Adagrad, {"initial_accumulator_value": 1e-7, "eps": 0.0}),
+    ADADELTA: (torch.optim.Adadelta, {"lr": 1.0, "rho": 0.9, "eps": 1e-5}),
+    RMSPROP: (torch.optim.RMSprop, {"alpha": 0.9, "eps": 1e-8}),
 }
 
 
@@ -141,7 +142,8 @@ def optimizer(network: Network, hp: Hyperparameters) -> torch.optim.Optimizer:
     weights = [each for each in network.parameters() if each.dim() > 1]
     others = [each for each in network.parameters() if each.dim() <= 1]
     groups = [{"params": weights, "weight_decay": hp.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    rule: torch.optim.Optimizer = _RULES[hp.optimizer](groups, lr=hp.learning_rate)
+    kind, constants = _RULES[hp.optimizer]
+    rule: torch.optim.Optimizer = light(kind)(groups, **{"lr": hp.learning_rate, **constants})
     if hp.rescale_gradient != 1 or np.isfinite(hp.largest):
         rule.register_step_pre_hook(_Cut(hp.rescale_gradient, hp.largest))
     return rule
