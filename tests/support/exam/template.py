@@ -55,9 +55,6 @@ def _load(name: str) -> None:
     if name:
         registry.trainer(name)
         registry.predictor(name)
-    if "torch" in sys.modules:
-        # The first optimizer of a process loads it.
-        importlib.import_module("torch._dynamo")
 
 
 def _children_left() -> bool:

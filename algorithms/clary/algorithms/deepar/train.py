@@ -19,6 +19,7 @@ from clary.toolkit.artifact import Artifact
 from clary.toolkit.errors import DataError
 from clary.toolkit.job import Job
 from clary.toolkit.loop import Epoch, Loop
+from clary.toolkit.optimizers import light
 from clary.toolkit.parameters import AUTO
 from clary.toolkit.replicas import Replicas
 
@@ -58,7 +59,7 @@ def _fit(
     """Train in this process, together with the others."""
     hp = job.hyperparameters
     network = Network(hp, fields, usual).to(replicas.device)
-    optimizer = torch.optim.Adam(network.parameters(), lr=hp.learning_rate)
+    optimizer = light(torch.optim.Adam)(network.parameters(), lr=hp.learning_rate)
     windows = Windows(series, network.lags, usual, replicas.device)
     draws = _draws(replicas, hp, series, sharded)
     if draws.passes > 1:
