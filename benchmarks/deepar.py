@@ -97,7 +97,7 @@ def main() -> None:
             results["quality"] = quality(options.data, size, range(seeds), Path(scratch))
             show("Weighted quantile loss (mean of 0.1 to 0.9), mean over seeds", results["quality"])
         if options.data is not None and options.only in (None, "tuned"):
-            size = Size(64, 20 if options.quick else 2_000)
+            size = Size(64, 20 if options.quick else 500)
             results["tuned"] = tuned(series.m4_hourly(options.data), size, Path(scratch))
             show("MASE on m4-hourly, settings chosen on the window before", results["tuned"])
         if options.data is not None and options.only in (None, "speed"):
